@@ -1,0 +1,126 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"vitrine.dev/vitrine"
+)
+
+// LogQuery says which entries to list; what is empty is any.
+type LogQuery struct {
+	After      int64 // the entry after which to list, with Back before which; -1 is from the end
+	Back       bool  // newest first
+	Limit      int
+	Actor      vitrine.ID
+	Act        string
+	Outcome    vitrine.Outcome
+	Resource   vitrine.ID
+	Scope      vitrine.ID
+	Request    string
+	Credential vitrine.ID
+	From, To   time.Time
+}
+
+// Log lists entries and says after which the next page begins; 0 is that there
+// is none.
+func (c *Client) Log(ctx context.Context, lq LogQuery) (entries []vitrine.Entry, next int64, err error) {
+	q := url.Values{"after": {strconv.FormatInt(lq.After, 10)}}
+	for name, value := range map[string]string{
+		"actor": string(lq.Actor), "act": lq.Act, "outcome": string(lq.Outcome), "resource": string(lq.Resource),
+		"scope": string(lq.Scope), "request": lq.Request, "credential": string(lq.Credential),
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if lq.Back {
+		q.Set("back", "true")
+	}
+	if lq.Limit > 0 {
+		q.Set("limit", strconv.Itoa(lq.Limit))
+	}
+	times(q, lq.From, lq.To)
+	var out struct {
+		Entries []vitrine.Entry `json:"entries"`
+		Next    int64           `json:"next"`
+	}
+	err = c.do(ctx, call{method: "GET", path: "/log", query: q}, &out)
+	return out.Entries, out.Next, err
+}
+
+// FollowLog calls fn with the entries after a place in the log (-1: from the
+// start) and then with each as it is written, until ctx is done or fn fails.
+func (c *Client) FollowLog(ctx context.Context, after int64, fn func(vitrine.Entry) error) error {
+	q := url.Values{"after": {strconv.FormatInt(after, 10)}}
+	resp, err := c.send(ctx, call{method: "GET", path: "/log/follow", query: q})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() // only read
+	lines := json.NewDecoder(bufio.NewReader(resp.Body))
+	for {
+		var e vitrine.Entry
+		if err := lines.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return c.unreachable(err)
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+}
+
+// ExportLog writes the entries [from, to) with their proof, for verifying
+// offline; to 0 is up to now. What was written before an error is no export.
+func (c *Client) ExportLog(ctx context.Context, from, to int64, w io.Writer) (int64, error) {
+	q := url.Values{}
+	if from > 0 {
+		q.Set("from", strconv.FormatInt(from, 10))
+	}
+	if to > 0 {
+		q.Set("to", strconv.FormatInt(to, 10))
+	}
+	resp, err := c.send(ctx, call{method: "GET", path: "/log/export", query: q})
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close() // only read
+	n, err := io.Copy(w, resp.Body)
+	if err != nil {
+		return n, fmt.Errorf("export of the log: %w", c.unreachable(err))
+	}
+	return n, nil
+}
+
+// Checkpoint is the signed head of the log. Keep it: no entry before it can be
+// changed unseen.
+type Checkpoint struct {
+	Checkpoint string `json:"checkpoint"`
+	PublicKey  string `json:"public_key"`
+	Origin     string `json:"origin"`
+}
+
+// Checkpoint answers the signed head of the log.
+func (c *Client) Checkpoint(ctx context.Context) (*Checkpoint, error) {
+	out := new(Checkpoint)
+	return out, c.do(ctx, call{method: "GET", path: "/log/checkpoint"}, out)
+}
+
+// decode reads an answer's JSON and closes it.
+func decode(resp *http.Response, out any) error {
+	defer resp.Body.Close() // read to its end, or of no more use
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("the server's answer is no JSON: %w", err)
+	}
+	return nil
+}
