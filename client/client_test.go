@@ -67,7 +67,9 @@ func TestTheKeyGoesNowhereElse(t *testing.T) {
 	asked := false
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	t.Cleanup(other.Close)
-	c := serving(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) })
+	c := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+	})
 	_, err := c.Whoami(t.Context())
 	if err == nil || !strings.Contains(err.Error(), other.URL) || asked {
 		t.Errorf("error %v, other server asked: %v", err, asked)
