@@ -47,6 +47,16 @@ const (
 	CodeAbsent      Code = "absent"       // there is no such thing
 )
 
+// The codes of a change to the policy that was refused, besides.
+const (
+	CodeMayNotGive    Code = "may_not_give"       // who asks may not give what the change gives
+	CodeNeedsApproval Code = "needs_approval"     // it gives something to who asks; another person must
+	CodeSoD           Code = "separation_of_duty" // somebody would hold what must be apart
+	CodeFewHolders    Code = "too_few_holders"    // a role would have fewer holders than it needs
+	CodeManyHolders   Code = "too_many_holders"   // a role would have more holders than it may
+	CodeFixed         Code = "fixed"              // nobody changes this
+)
+
 // Obligation is what must be done on allow.
 type Obligation struct {
 	Rendition Rendition `json:"rendition,omitempty"` // Masked: nothing but the masked rendition may be given
@@ -121,4 +131,11 @@ var codeText = map[Code]string{
 	CodePeopleOnly:  "only people may do this",
 	CodeNotEnrolled: "set-up is not finished: until the owners have enrolled only set-up acts work",
 	CodeAbsent:      "there is no such thing",
+
+	CodeMayNotGive:    "this would give what you may not give",
+	CodeNeedsApproval: "this would give something to yourself, and so needs another person",
+	CodeSoD:           "separation of duty forbids this",
+	CodeFewHolders:    "too few would hold this role",
+	CodeManyHolders:   "too many would hold this role",
+	CodeFixed:         "nobody may change this",
 }
