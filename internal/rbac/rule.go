@@ -1,0 +1,200 @@
+package rbac
+
+import (
+	"slices"
+	"time"
+
+	"vitrine.dev/vitrine"
+)
+
+// rules are the compiled denies and constraints that decisions look at.
+type rules struct {
+	denies  [][]deny // by scope; nil where there are none at all
+	gates   []gate
+	formats []formatRule
+	duties  []duty
+	sides   []uint64 // by role: the sides of duties on which it stands; nil where there are no duties
+	stands  []uint64 // by principal: those on which the roles of its bindings stand
+}
+
+// deny is a compiled deny rule.
+type deny struct {
+	id          vitrine.ID
+	permissions set // with all that include one of them
+	everyone    bool
+	principals  []int32
+	except      []int32
+}
+
+// hits reports whether the rule is about a principal.
+func (d *deny) hits(w *principal) bool {
+	reaches := func(i int32) bool { return slices.Contains(w.reach, i) }
+	return (d.everyone || slices.ContainsFunc(d.principals, reaches)) && !slices.ContainsFunc(d.except, reaches)
+}
+
+// gate is a compiled constraint on how permissions are used: with a fresh second
+// factor, or not with a key.
+type gate struct {
+	permissions set   // with all that include one of them; of none it is all
+	role        int32 // only under this role or one that includes it; none is any
+	scope       int32
+	cells       Cells // only there, and on what is not data-bearing by its tier
+	tiers       uint8 // bit of each tier
+	keys        bool  // not with a key; otherwise a second factor
+	maxAge      time.Duration
+}
+
+// formatRule is a compiled constraint that forbids response formats.
+type formatRule struct {
+	scope   int32
+	tiers   uint8
+	formats []string
+}
+
+// duty is a compiled dynamic separation of duty.
+type duty struct {
+	scope int32
+	sides uint64 // its sets
+	max   int
+}
+
+// maxSides is how many sets all dynamic separations of duty may have together.
+const maxSides = 64
+
+func tierBits(tiers []vitrine.Tier) uint8 {
+	if len(tiers) == 0 {
+		tiers = vitrine.Tiers
+	}
+	var b uint8
+	for _, t := range tiers {
+		b |= 1 << t.Effective()
+	}
+	return b
+}
+
+// buildRules compiles denies and constraints anew. Roles are compiled.
+func (p *Policy) buildRules() {
+	p.rules = rules{}
+	for _, o := range p.Objects(vitrine.KindDeny) {
+		d, _ := o.(*vitrine.Deny)
+		p.addDeny(d)
+	}
+	var sides int
+	for _, o := range p.Objects(vitrine.KindConstraint) {
+		c, _ := o.(*vitrine.Constraint)
+		at := p.orgScope
+		if c.Scope != "" {
+			at, _ = p.scopeOf.get(c.Scope)
+		}
+		switch c.Kind {
+		case vitrine.MFA, vitrine.Keys:
+			p.addGate(c, at)
+		case vitrine.Formats:
+			p.rules.formats = append(p.rules.formats, formatRule{at, tierBits(c.Tiers), c.ResponseFormats})
+		case vitrine.DynamicSoD:
+			sides = p.addDuty(c, at, sides)
+		}
+	}
+	p.standSides()
+}
+
+func (p *Policy) addDeny(d *vitrine.Deny) {
+	at, ok := p.scopeOf.get(d.Scope)
+	if !ok {
+		return
+	}
+	c := deny{id: d.ID, permissions: setOf(d.Permissions, including), everyone: slices.Contains(d.Principals, vitrine.Everyone)}
+	for _, id := range d.Principals {
+		if i, ok := p.whoOf.get(id); ok {
+			c.principals = append(c.principals, i)
+		}
+	}
+	for _, id := range d.Except {
+		if i, ok := p.whoOf.get(id); ok {
+			c.except = append(c.except, i)
+		}
+	}
+	if p.rules.denies == nil {
+		p.rules.denies = make([][]deny, len(p.scopes))
+	}
+	p.rules.denies[at] = append(p.rules.denies[at], c)
+}
+
+func (p *Policy) addGate(c *vitrine.Constraint, at int32) {
+	g := gate{permissions: ^set(0), role: none, scope: at, cells: tierCells(c.Tiers), tiers: tierBits(c.Tiers),
+		keys: c.Kind == vitrine.Keys, maxAge: time.Duration(c.MaxAge)}
+	if len(c.Permissions) > 0 {
+		g.permissions = setOf(c.Permissions, including)
+	}
+	if i, ok := p.roleOf.get(c.Role); ok {
+		g.role = i
+	}
+	p.rules.gates = append(p.rules.gates, g)
+}
+
+func (p *Policy) addDuty(c *vitrine.Constraint, at int32, side int) int {
+	d := duty{scope: at, max: c.Max}
+	if p.rules.sides == nil {
+		p.rules.sides = make([]uint64, len(p.roles))
+	}
+	for i := range c.Sets {
+		bit := uint64(1) << side
+		d.sides |= bit
+		for j, r := range p.roles {
+			if r != nil && p.stands(r, &c.Sets[i]) {
+				p.rules.sides[j] |= bit
+			}
+		}
+		side++
+	}
+	p.rules.duties = append(p.rules.duties, d)
+	return side
+}
+
+// stands reports whether holding a role is standing on a side of a separation of
+// duty: one of its roles, or a use of one of its permissions on one of its
+// categories.
+func (p *Policy) stands(r *role, s *vitrine.RoleSet) bool {
+	for _, id := range s.Roles {
+		if i, ok := p.roleOf.get(id); ok && r.includes(i) {
+			return true
+		}
+	}
+	want := setOf(s.Permissions, exactly)
+	if want == 0 {
+		return false
+	}
+	if r.use[anywhere]&want != 0 {
+		return true
+	}
+	for i := range cellCount {
+		c, _ := cellAt(i)
+		if r.use[i]&want != 0 && (len(s.Categories) == 0 || slices.Contains(s.Categories, c)) {
+			return true
+		}
+	}
+	return false
+}
+
+// standSides notes for each principal on which sides its bindings' roles stand,
+// so that a decision passes over duties that it cannot break.
+func (p *Policy) standSides() {
+	p.rules.stands = nil
+	if len(p.rules.duties) == 0 {
+		return
+	}
+	p.rules.stands = make([]uint64, len(p.held))
+	for i, h := range p.held {
+		p.rules.stands[i] = p.sidesOf(h)
+	}
+}
+
+func (p *Policy) sidesOf(h *held) uint64 {
+	var sides uint64
+	if h != nil {
+		for i := range h.list {
+			sides |= p.rules.sides[h.list[i].role]
+		}
+	}
+	return sides
+}

@@ -1,0 +1,89 @@
+package rbac
+
+import (
+	"cmp"
+	"time"
+
+	"vitrine.dev/vitrine"
+)
+
+// Visible lists, by id, the objects of a kind on which s may use perm: exactly
+// those that Decide would allow one by one.
+func (p *Policy) Visible(s *Subject, perm vitrine.Permission, k vitrine.Kind, at time.Time) []vitrine.ID {
+	q := Question{Subject: *s, Permission: perm, At: at}
+	// Objects of one kind at one scope differ by their owner alone.
+	known := map[vitrine.ID]bool{}
+	var all []vitrine.ID
+	for _, o := range p.Objects(k) {
+		q.Resource = p.resource(o)
+		ok, seen := known[q.Resource.Scope]
+		if !seen {
+			var owned bool
+			if ok, owned = p.permits(&q); !owned {
+				known[q.Resource.Scope] = ok
+			}
+		}
+		if ok {
+			all = append(all, o.Ref().ID)
+		}
+	}
+	return all
+}
+
+// permits is whether Decide allows, and whether the owner of the resource may
+// matter to that.
+func (p *Policy) permits(q *Question) (allow, owned bool) {
+	var a ask
+	if !a.begin(p, q, new(vitrine.Decision)) {
+		return false, false
+	}
+	allow = a.permits()
+	if owned = a.owned; allow && a.person != none {
+		o := a.principal()
+		o.about(a.perm, a.resource)
+		allow = o.permits()
+		owned = owned || o.owned
+	}
+	return allow, owned
+}
+
+func (a *ask) permits() bool {
+	if b, _ := a.find(new(vitrine.Decision)); b == nil {
+		return false
+	}
+	code, _, _ := a.withhold()
+	return code == ""
+}
+
+// resource is what a question about an object of the policy looks at. What has
+// no place of its own lies in the organization.
+func (p *Policy) resource(o vitrine.Object) vitrine.Resource {
+	ref := o.Ref()
+	r := vitrine.Resource{Kind: ref.Kind, ID: ref.ID}
+	if p.org != nil {
+		r.Scope = p.org.ID
+	}
+	switch o := o.(type) {
+	case *vitrine.Organization, *vitrine.Project:
+		r.Scope = ref.ID
+	case *vitrine.Dataset:
+		r.Scope, r.Owner = o.ID, o.Owner
+	case *vitrine.Deployment:
+		r.Scope, r.Model = o.ID, o.Model
+	case *vitrine.Binding:
+		r.Scope = o.Scope
+	case *vitrine.Deny:
+		r.Scope = o.Scope
+	case *vitrine.Constraint:
+		r.Scope = cmp.Or(o.Scope, r.Scope)
+	case *vitrine.Key:
+		r.Scope, r.Owner = cmp.Or(o.Scope, r.Scope), o.Principal
+	case *vitrine.Principal:
+		r.Owner = o.Owner
+	case *vitrine.Budget:
+		if o.Kind == vitrine.BudgetProject && vitrine.ID(o.Subject) != vitrine.Everyone {
+			r.Scope = vitrine.ID(o.Subject)
+		}
+	}
+	return r
+}
