@@ -21,7 +21,7 @@ func (m Micros) String() string {
 		sign, u = "-", -u
 	}
 	s := fmt.Sprintf("%s%d.%06d", sign, u/1_000_000, u%1_000_000)
-	for strings.HasSuffix(s, "0") && s[len(s)-4] != '.' && s[len(s)-3] != '.' {
+	for strings.HasSuffix(s, "0") && s[len(s)-3] != '.' {
 		s = s[:len(s)-1]
 	}
 	return s
