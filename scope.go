@@ -105,6 +105,13 @@ type Provider struct {
 	Hosts []string `json:"hosts,omitempty"`
 }
 
+// Offered is a model that a provider says it has, with the price that it says
+// it takes; nil where it says none.
+type Offered struct {
+	Model string `json:"model"`
+	Price *Price `json:"price,omitempty"`
+}
+
 // Credential is a secret for a provider; the secret itself is sealed in the
 // store, bound to Origin. A provider may have several, chosen by project or by
 // role; one without either serves the rest.
