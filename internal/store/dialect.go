@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"vitrine.dev/vitrine"
+)
+
+// dialect is where the two engines differ. The SQL itself is one text.
+type dialect struct {
+	goose    goose.Dialect
+	words    *strings.Replacer  // of migrations
+	embedded bool               // a connection holds its locks until its statements are closed
+	begin    string             // starts a transaction that will write
+	lock     string             // ends a SELECT whose rows will be written
+	skip     string             // the same, passing over what others hold
+	notify   string             // tells other nodes that the policy changed; "" where there are none
+	snapshot *sql.TxOptions     // a transaction that reads one state
+	among    string             // ends a condition: is in the list that is argument %d
+	list     func([]string) any // a list as an argument
+	walk     string             // before a column: do not use its index
+	alone    string             // waits until no other session prepares this database; "" where none can
+	chunks   []int              // rows in one INSERT into the log, falling
+	table    string             // finds a table by name
+	unsafe   string             // why a commit would not be durable; "" where it is
+}
+
+var sqliteDialect = &dialect{
+	goose:    goose.DialectSQLite3,
+	words:    strings.NewReplacer("IDTEXT", "TEXT", "BYTES", "BLOB", "BIGINT", "INTEGER", "SERIALID", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+	embedded: true,
+	begin:    "BEGIN IMMEDIATE",
+	snapshot: &sql.TxOptions{ReadOnly: true},
+	among:    " IN (SELECT value FROM json_each($%d))",
+	list:     jsonList,
+	walk:     "+", // without statistics it would sort all that the index finds
+	chunks:   []int{16, 4, 1},
+	table:    `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+	unsafe: `SELECT CASE journal_mode WHEN 'wal' THEN '' ELSE 'its file system keeps no write-ahead log' END
+		FROM pragma_journal_mode`,
+}
+
+var postgresDialect = &dialect{
+	goose: goose.DialectPostgres,
+	words: strings.NewReplacer("IDTEXT", `TEXT COLLATE "C"`, "BYTES", "BYTEA",
+		"SERIALID", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", ") STRICT;", ");"),
+	begin:    "BEGIN",
+	lock:     " FOR UPDATE",
+	skip:     " FOR UPDATE SKIP LOCKED",
+	notify:   "SELECT pg_notify('" + policyChannel + "', '')",
+	snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+	among:    " = ANY($%d)",
+	list:     func(l []string) any { return l },
+	alone:    `SELECT pg_advisory_lock(hashtext('vitrine ' || current_setting('search_path')))`,
+	chunks:   []int{128, 16, 1},
+	table:    `SELECT 1 WHERE to_regclass($1) IS NOT NULL`,
+	unsafe: `SELECT CASE current_setting('synchronous_commit') WHEN 'off'
+		THEN 'its synchronous_commit is off, so it answers before it has written' ELSE '' END`,
+}
+
+// list is an argument that holds any number of texts. One argument for each
+// would take SQLite time that grows with their square.
+type list []string
+
+func listOf[T ~string](all []T) list {
+	l := make(list, len(all))
+	for i, s := range all {
+		l[i] = string(s)
+	}
+	return l
+}
+
+func jsonList(l []string) any {
+	b, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // of strings there is always JSON
+	}
+	return string(b)
+}
+
+// in is the end of a condition: is in the list that is argument n.
+func (d *dialect) in(n int) string { return fmt.Sprintf(d.among, n) }
+
+var errBadText = vitrine.Invalid("", "bad_text", "A text holds a NUL or is not UTF-8.")
+
+// ready makes args what the engine takes, in place, and refuses for both what
+// only one of them would hold.
+func (d *dialect) ready(args []any) error {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			if badText(a) {
+				return errBadText
+			}
+		case list:
+			if slices.ContainsFunc(a, badText) {
+				return errBadText
+			}
+			args[i] = d.list(a)
+		}
+	}
+	return nil
+}
+
+func badText(s string) bool { return strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) }
+
+const policyChannel = "vitrine_policy"
+
+// connect opens the writer, which has one connection, and the readers.
+func connect(raw string) (d *dialect, write, read *sql.DB, err error) {
+	if path, ok := strings.CutPrefix(raw, "sqlite:"); ok {
+		write, read, err = connectSQLite(path)
+		return sqliteDialect, write, read, err
+	}
+	if !strings.HasPrefix(raw, "postgres://") && !strings.HasPrefix(raw, "postgresql://") {
+		return nil, nil, nil, errors.New("database: want sqlite:/path/vitrine.db or postgres://user@host/name")
+	}
+	write, read, err = connectPostgres(raw)
+	return postgresDialect, write, read, err
+}
+
+// connectPostgres bounds how long a node that hangs may hold the log: its lock
+// stops all others.
+func connectPostgres(raw string) (write, read *sql.DB, err error) {
+	cfg, err := pgx.ParseConfig(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err) // pgx leaves the password out
+	}
+	const idle = "idle_in_transaction_session_timeout"
+	if cfg.RuntimeParams[idle] == "" {
+		cfg.RuntimeParams[idle] = "15s"
+	}
+	write, read = stdlib.OpenDB(*cfg), stdlib.OpenDB(*cfg)
+	write.SetMaxOpenConns(1)
+	n := 4 * runtime.GOMAXPROCS(0)
+	read.SetMaxOpenConns(n)
+	read.SetMaxIdleConns(n)
+	return write, read, nil
+}
+
+// connectSQLite opens one file twice. Deleted content is overwritten and the
+// write-ahead log cut whenever it starts over, because a destroyed key must not
+// linger in a free page.
+func connectSQLite(path string) (write, read *sql.DB, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err)
+	}
+	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+		"&_pragma=synchronous(FULL)&_pragma=fullfsync(1)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)" +
+		"&_pragma=journal_size_limit(0)&_pragma=temp_store(MEMORY)"
+	write, err = sql.Open("sqlite", name+"&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(4000)")
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err)
+	}
+	read, err = sql.Open("sqlite", name+"&_pragma=cache_size(-8192)&_pragma=query_only(1)")
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", err)
+	}
+	write.SetMaxOpenConns(1)
+	n := max(4, 2*runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(n)
+	read.SetMaxIdleConns(n)
+	return write, read, nil
+}
+
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// makeSchema makes the schema that the URL's search_path names, where there is
+// none yet: tests, and installations that share a database, have one each.
+func makeSchema(ctx context.Context, db *sql.DB) error {
+	var path string
+	var there bool
+	err := db.QueryRowContext(ctx, `SELECT current_setting('search_path'), current_schema() IS NOT NULL`).Scan(&path, &there)
+	if err != nil || there {
+		return err
+	}
+	if !plainName.MatchString(path) {
+		return fmt.Errorf("there is no schema %s", path)
+	}
+	_, err = db.ExecContext(ctx, `CREATE SCHEMA `+path)
+	return err
+}
+
+// listen calls signal whenever another node may have changed the policy, until
+// the connection or ctx ends.
+func listen(ctx context.Context, db *sql.DB, signal func()) error {
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Raw(func(dc any) error {
+		conn := dc.(*stdlib.Conn).Conn()
+		if _, err := conn.Exec(ctx, "LISTEN "+policyChannel); err != nil {
+			return errors.Join(driver.ErrBadConn, err)
+		}
+		signal() // whatever was missed before
+		for {
+			// A connection that listened does not go back to the readers.
+			if _, err := conn.WaitForNotification(ctx); err != nil {
+				return errors.Join(driver.ErrBadConn, err)
+			}
+			signal()
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"vitrine.dev/vitrine"
+)
+
+// ImageRow is an image with its data key, wrapped.
+type ImageRow struct {
+	vitrine.Image
+	Key []byte // the image's data key, wrapped
+}
+
+const imageColumns = `id, dataset, project, category, tier, tier_by, owner, created, version, data_key, sealed`
+
+const (
+	qImage    = `SELECT ` + imageColumns + ` FROM images WHERE id = $1 AND deleted = 0`
+	qPutImage = `INSERT INTO images (` + imageColumns + `, cell, deleted)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) ON CONFLICT (id) DO NOTHING`
+	qUpdateImage = `UPDATE images SET dataset = $1, project = $2, category = $3, tier = $4, tier_by = $5, owner = $6,
+		version = version + 1, sealed = $7, cell = $8 WHERE id = $9 AND version = $10 AND deleted = 0`
+	qImageVersion = `SELECT version FROM images WHERE id = $1 AND deleted = 0`
+	qDeleteImage  = `UPDATE images SET deleted = 1, data_key = $1, sealed = $1, version = version + 1
+		WHERE id = $2 AND version = $3 AND deleted = 0`
+	qImageBlobs  = `SELECT name FROM blobs WHERE image = $1 AND inline IS NULL ORDER BY name`
+	qDeleteBlobs = `DELETE FROM blobs WHERE image = $1`
+	qDeleteLinks = `DELETE FROM links WHERE image = $1`
+)
+
+func detailName(id vitrine.ID) string { return "image " + string(id) }
+
+// Cell is an image's bit in ImageSet.Cells; unknown tiers count as restricted.
+// Of an unknown category there is none: it is 31, which no set has.
+func Cell(c vitrine.Category, t vitrine.Tier) int {
+	if c == vitrine.CategoryUnknown || int(c) > len(vitrine.Categories) {
+		return 31
+	}
+	return (int(c)-1)*len(vitrine.Tiers) + int(t.Effective()) - 1
+}
+
+// Image answers an image; ErrNotFound where there is none, or it was deleted.
+func (s *Store) Image(ctx context.Context, id vitrine.ID) (*ImageRow, error) {
+	m, err := s.scanImage(s.read.row(ctx, qImage, string(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, notFound("image")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("image %s: %w", id, err)
+	}
+	return &m, nil
+}
+
+func (s *Store) scanImage(r row) (ImageRow, error) {
+	var m ImageRow
+	var category, tier uint8
+	var created int64
+	var sealed []byte
+	err := r.Scan(&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed)
+	if err != nil {
+		return m, err
+	}
+	m.Category, m.Tier, m.Created = vitrine.Category(category), vitrine.Tier(tier), fromMicros(created)
+	if err := s.openJSON(sealed, detailName(m.ID), &m.Detail); err != nil {
+		return m, fmt.Errorf("detail of image %s: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+// PutImage inserts an image at version 1. Created is cut to microseconds; both
+// are set in m. ErrConflict where the id is or was in use.
+func (t *Tx) PutImage(m *ImageRow) error {
+	sealed, err := t.s.sealJSON(m.Detail, detailName(m.ID))
+	if err != nil {
+		return fmt.Errorf("put image %s: %w", m.ID, err)
+	}
+	m.Version, m.Created = 1, m.Created.UTC().Truncate(time.Microsecond)
+	if m.Created.IsZero() {
+		m.Created = t.now
+	}
+	key := m.Key
+	if key == nil {
+		key = []byte{}
+	}
+	n, err := t.c.exec(qPutImage, string(m.ID), string(m.Dataset), string(m.Project), int64(m.Category), int64(m.Tier),
+		string(m.TierBy), string(m.Owner), micros(m.Created), m.Version, key, sealed, int64(Cell(m.Category, m.Tier)))
+	if err != nil {
+		return fmt.Errorf("put image %s: %w", m.ID, err)
+	}
+	if n == 0 {
+		return conflict("id_used", "There is or was an image with this id.")
+	}
+	return nil
+}
+
+// UpdateImage writes everything but id, creation and key if m.Version is the
+// stored one, and raises it, also in m. ErrConflict when another was faster,
+// ErrNotFound when the image is gone.
+func (t *Tx) UpdateImage(m *vitrine.Image) error {
+	sealed, err := t.s.sealJSON(m.Detail, detailName(m.ID))
+	if err != nil {
+		return fmt.Errorf("update image %s: %w", m.ID, err)
+	}
+	n, err := t.c.exec(qUpdateImage, string(m.Dataset), string(m.Project), int64(m.Category), int64(m.Tier),
+		string(m.TierBy), string(m.Owner), sealed, int64(Cell(m.Category, m.Tier)), string(m.ID), m.Version)
+	if err != nil {
+		return fmt.Errorf("update image %s: %w", m.ID, err)
+	}
+	if n == 0 {
+		return t.whyNotImage(m.ID)
+	}
+	m.Version++
+	return nil
+}
+
+// whyNotImage tells an image that is gone from one that has changed.
+func (t *Tx) whyNotImage(id vitrine.ID) error {
+	var version int64
+	err := t.c.row(qImageVersion, string(id)).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound("image")
+	}
+	if err != nil {
+		return fmt.Errorf("image %s: %w", id, err)
+	}
+	return conflict("version", "The image has changed since it was read. Look at it again and repeat.")
+}
+
+// DeleteImage destroys the image's key and detail, its small blobs and its
+// links, and answers the names of those in the bucket, to be removed there. The
+// id stays used. ErrConflict and ErrNotFound as UpdateImage.
+func (t *Tx) DeleteImage(id vitrine.ID, version int64) (blobs []string, err error) {
+	n, err := t.c.exec(qDeleteImage, []byte{}, string(id), version)
+	if err != nil {
+		return nil, fmt.Errorf("delete image %s: %w", id, err)
+	}
+	if n == 0 {
+		return nil, t.whyNotImage(id)
+	}
+	rows, err := t.c.rows(t.c.ctx, qImageBlobs, string(id))
+	blobs, err = collect(rows, err, func(r row) (name string, err error) { return name, r.Scan(&name) })
+	if err != nil {
+		return nil, fmt.Errorf("blobs of image %s: %w", id, err)
+	}
+	for _, q := range []string{qDeleteBlobs, qDeleteLinks} {
+		if _, err := t.c.exec(q, string(id)); err != nil {
+			return nil, fmt.Errorf("delete image %s: %w", id, err)
+		}
+	}
+	return blobs, nil
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vitrine.dev/vitrine"
+)
+
+// ImageSet is datasets, and in them the cells of category and tier, that may be
+// listed: bit Cell(category, tier).
+type ImageSet struct {
+	Datasets []vitrine.ID
+	Cells    uint32
+}
+
+// Cursor is the last image of a page.
+type Cursor struct {
+	Created time.Time
+	ID      vitrine.ID
+}
+
+// ImageQuery asks for a page, newest first and, at the same instant, the
+// greatest id first.
+type ImageQuery struct {
+	Sets  []ImageSet // their union; none is nothing
+	After Cursor     // the zero Cursor is the start
+	Limit int        // 0 is 50; at most 1000
+}
+
+// Images answers a page of exactly what the sets hold.
+func (s *Store) Images(ctx context.Context, q ImageQuery) ([]ImageRow, error) {
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	q.Limit = min(q.Limit, 1000)
+	sets := merge(q.Sets)
+	if len(sets) == 0 {
+		return nil, nil
+	}
+	text, args := pageQuery(s.d, sets, q.After, q.Limit)
+	rows, err := s.read.once(ctx, text, args...)
+	page, err := collect(rows, err, s.scanImage)
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	return page, nil
+}
+
+// setPart is one dataset with its cells.
+type setPart struct {
+	dataset vitrine.ID
+	cells   uint32
+}
+
+// fewDatasets is up to how many datasets are each read by their own index; for
+// more, one scan of all images in order passes over what is not in the sets.
+const fewDatasets = 64
+
+// merge makes one part of each dataset, in the order of cells.
+func merge(sets []ImageSet) []setPart {
+	cells := map[vitrine.ID]uint32{}
+	for _, set := range sets {
+		for _, id := range set.Datasets {
+			cells[id] |= set.Cells &^ (1 << 31)
+		}
+	}
+	var all []setPart
+	for id, c := range cells {
+		if c != 0 {
+			all = append(all, setPart{id, c})
+		}
+	}
+	slices.SortFunc(all, func(a, b setPart) int {
+		return cmp.Or(cmp.Compare(a.cells, b.cells), cmp.Compare(a.dataset, b.dataset))
+	})
+	return all
+}
+
+// pageQuery finds the ids of the page in indexes and reads no more images than
+// it answers.
+func pageQuery(d *dialect, sets []setPart, after Cursor, limit int) (string, []any) {
+	w := pageWriter{d: d, args: []any{limit}}
+	if after != (Cursor{}) {
+		w.after = ` AND (created, id) < ($2, $3)`
+		w.args = append(w.args, micros(after.Created), string(after.ID))
+	}
+	w.WriteString(`SELECT ` + imageColumns + ` FROM images WHERE id IN (SELECT id FROM (`)
+	if len(sets) <= fewDatasets {
+		for i, set := range sets {
+			if i > 0 {
+				w.WriteString(` UNION ALL `)
+			}
+			w.WriteString(`SELECT id, created FROM (SELECT id, created FROM images WHERE deleted = 0 AND dataset = ` + w.arg(string(set.dataset)))
+			w.cells(set.cells)
+			w.WriteString(w.after + inOrder)
+			fmt.Fprintf(&w, `) AS p%d`, i)
+		}
+	} else {
+		w.WriteString(`SELECT id, created FROM images WHERE deleted = 0 AND (`)
+		w.groups(sets)
+		w.WriteString(`)` + w.after)
+	}
+	w.WriteString(inOrder + `) AS p)` + inOrder)
+	return w.String(), w.args
+}
+
+const inOrder = ` ORDER BY created DESC, id DESC LIMIT $1`
+
+type pageWriter struct {
+	strings.Builder
+	d     *dialect
+	args  []any
+	after string // narrows to what comes after the cursor
+}
+
+func (w *pageWriter) arg(v any) string {
+	w.args = append(w.args, v)
+	return fmt.Sprintf("$%d", len(w.args))
+}
+
+// cells narrows to cells, as a list: both engines look it up in the index.
+func (w *pageWriter) cells(cells uint32) {
+	w.WriteString(` AND cell IN (`)
+	sep := ""
+	for i := range 31 {
+		if cells&(1<<i) != 0 {
+			fmt.Fprintf(w, "%s%d", sep, i)
+			sep = ","
+		}
+	}
+	w.WriteString(`)`)
+}
+
+// groups names the datasets that share their cells together; sets is sorted by
+// cells.
+func (w *pageWriter) groups(sets []setPart) {
+	for i := 0; i < len(sets); {
+		j := i
+		for j < len(sets) && sets[j].cells == sets[i].cells {
+			j++
+		}
+		if i > 0 {
+			w.WriteString(` OR `)
+		}
+		datasets := make(list, 0, j-i)
+		for _, set := range sets[i:j] {
+			datasets = append(datasets, string(set.dataset))
+		}
+		w.args = append(w.args, datasets)
+		w.WriteString(w.d.walk + `dataset` + w.d.in(len(w.args)))
+		w.cells(sets[i].cells)
+		i = j
+	}
+}

@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"vitrine.dev/vitrine"
+	"vitrine.dev/vitrine/internal/entry"
+)
+
+// ErrUnrecorded says that nothing was recorded, so nothing may be done, shown
+// or acknowledged. It is of kind vitrine.ErrUnavailable.
+var ErrUnrecorded error = &vitrine.Error{
+	Kind: vitrine.ErrUnavailable, Code: "unrecorded",
+	Public: "This could not be recorded, so it was not done. Try again.", RetryAfter: 1,
+}
+
+var errClosed = errors.New("the committer has stopped")
+
+func unrecorded(cause error) error { return fmt.Errorf("%w: %w", ErrUnrecorded, cause) }
+
+// item is one act in the queue.
+type item struct {
+	entry *vitrine.Entry // nil: maintenance
+	was   vitrine.Entry  // the entry before it was touched
+	fn    func(*Tx) error
+
+	parts     []entry.Part // sealed ahead
+	sealed    bool
+	sealedFor sealedFor // what was sealed
+	forgets   int64     // what the head said then
+
+	state atomic.Int32
+	done  chan struct{}
+
+	receipt Receipt
+	result  error // fn's, or why nothing was recorded
+}
+
+// An item is waiting until the committer starts it or its waiter leaves.
+const (
+	waiting int32 = iota
+	started
+	left
+)
+
+func (it *item) start() bool { return it.state.CompareAndSwap(waiting, started) }
+func (it *item) leave() bool { return it.state.CompareAndSwap(waiting, left) }
+
+// forget takes back what a batch that did not stand noted.
+func (it *item) forget() {
+	it.receipt = Receipt{}
+	if it.entry != nil {
+		*it.entry = it.was
+	}
+}
+
+func (it *item) finish(err error) {
+	it.result = err
+	close(it.done)
+}
+
+// queue holds acts until the committer takes them. Before the first Run acts
+// wait; after Run has ended they are refused.
+type queue struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	items   []*item
+	closed  bool
+	running bool
+	over    bool // never to be opened again
+}
+
+func (q *queue) init() { q.changed.L = &q.mu }
+
+func (q *queue) push(it *item) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.items = append(q.items, it)
+	if len(q.items) == 1 {
+		q.changed.Broadcast()
+	}
+	return true
+}
+
+// take answers up to n acts, waiting for the first; none once the queue is
+// closed and empty.
+func (q *queue) take(batch []*item, n int) []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) == 0 && !q.closed {
+		q.changed.Wait()
+	}
+	n = min(n, len(q.items))
+	batch = append(batch, q.items[:n]...)
+	rest := copy(q.items, q.items[n:])
+	clear(q.items[rest:])
+	q.items = q.items[:rest]
+	return batch
+}
+
+var errRunning = errors.New("store: the committer runs already")
+
+// open begins a Run. Once the store is over there is nothing to take.
+func (q *queue) open() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running {
+		return errRunning
+	}
+	q.running, q.closed = true, q.over
+	return nil
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.changed.Broadcast()
+}
+
+// end closes the queue for good.
+func (q *queue) end() {
+	q.mu.Lock()
+	q.over = true
+	q.mu.Unlock()
+	q.close()
+}
+
+func (q *queue) ended() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running = false
+	q.changed.Broadcast()
+}
+
+// wait returns when no Run is running.
+func (q *queue) wait() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.running {
+		q.changed.Wait()
+	}
+}
+
+func (q *queue) leftover() []*item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items = nil
+	return items
+}
+
+// submit waits until it is done. A waiter who leaves while the act is queued
+// takes it along; once it has started it is carried through.
+func (s *Store) submit(ctx context.Context, it *item) error {
+	if err := ctx.Err(); err != nil {
+		return unrecorded(err)
+	}
+	it.done = make(chan struct{})
+	if !s.queue.push(it) {
+		return unrecorded(errClosed)
+	}
+	select {
+	case <-it.done:
+	case <-ctx.Done():
+		if it.leave() {
+			return unrecorded(ctx.Err())
+		}
+		<-it.done
+	}
+	return it.result
+}
