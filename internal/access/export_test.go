@@ -1,0 +1,4 @@
+package access
+
+// MaxStrangers is for tests of the bound.
+const MaxStrangers = maxStrangers
