@@ -1,0 +1,217 @@
+// Package audit signs, publishes, shows, exports and verifies the log. It
+// builds nothing in the path of a request: package store appends the entries,
+// and what happens here happens beside them or later.
+//
+// Life of a checkpoint: every second in which the log grew, Run hashes the new
+// leaves onto the compact range of what was signed last, compares the root
+// with the one that the store keeps, signs size and root as a C2SP
+// tlog-checkpoint, stores it, and publishes it to a directory outside the data
+// directory. From there operators send it to others, and whoever holds one can
+// prove later that nothing before it was changed.
+//
+// The invariant: no checkpoint is ever signed for a log that does not continue
+// what was signed before, here or in the published directory. A log that was
+// shortened or rewritten under the system's feet is not signed again; the
+// error is logged, an entry with an alert says so, and Healthy fails, so that
+// nobody takes the system for ready.
+//
+// Verify needs no system at all: an export, the public key and whatever
+// checkpoints the verifier holds. The formats stand in docs/log.md and, byte by
+// byte, at header and appendLine here and in package entry.
+//
+// What a checkpoint does not prove: that an entry is true, or that what never
+// reached the log happened. And a log that was rewritten before anybody held a
+// checkpoint of it shows no trace.
+package audit
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"vitrine.dev/vitrine"
+	"vitrine.dev/vitrine/internal/access"
+	"vitrine.dev/vitrine/internal/merkle"
+	"vitrine.dev/vitrine/internal/seal"
+	"vitrine.dev/vitrine/internal/store"
+)
+
+// Config is what a Log needs.
+type Config struct {
+	Store   *store.Store
+	Guard   *access.Guard
+	Signer  string           // note signer key text (PRIVATE+KEY+...), from GenerateSigner
+	Origin  string           // the log's name: first line of its checkpoints
+	Publish string           // directory outside the data directory; "" publishes nowhere
+	Every   time.Duration    // how often a log that grew is signed; 0 is a second
+	Now     func() time.Time // nil is time.Now
+	Seal    seal.Key
+	Logger  *slog.Logger // nil discards
+}
+
+// Log is the service. It is safe for concurrent use.
+type Log struct {
+	store  *store.Store
+	guard  *access.Guard
+	now    func() time.Time
+	every  time.Duration
+	logger *slog.Logger
+
+	origin string
+	signer note.Signer
+	public string
+	verify note.Verifier
+	out    *publisher // nil publishes nowhere
+
+	mu     sync.Mutex
+	state  signed
+	failed error // why the last attempt to sign failed; nil where it did not
+	broken error // tampering, which stays until a restart
+}
+
+// New makes the service; it starts nothing and signs nothing.
+func New(c Config) (*Log, error) {
+	if c.Store == nil || c.Guard == nil || c.Signer == "" || c.Origin == "" {
+		return nil, errors.New("audit: Store, Guard, Signer and Origin are needed")
+	}
+	l := &Log{store: c.Store, guard: c.Guard, now: c.Now, every: c.Every, logger: c.Logger, origin: c.Origin}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.every <= 0 {
+		l.every = time.Second
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if l.signer, err = note.NewSigner(c.Signer); err != nil {
+		return nil, fmt.Errorf("audit: signing key: %w", err)
+	}
+	if l.public, err = publicKey(c.Signer); err != nil {
+		return nil, err
+	}
+	if l.verify, err = note.NewVerifier(l.public); err != nil {
+		return nil, fmt.Errorf("audit: public key: %w", err)
+	}
+	if c.Publish != "" {
+		l.out = &publisher{dir: c.Publish}
+	}
+	return l, nil
+}
+
+// GenerateSigner makes the signing key of a new log, as note signer key text.
+// It is secret: whoever has it can sign another past.
+func GenerateSigner(origin string) (string, error) {
+	signer, _, err := note.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		return "", fmt.Errorf("signing key of the log %s: %w", origin, err)
+	}
+	return signer, nil
+}
+
+// publicKey is the verifier key text that belongs to a signer key text:
+// PRIVATE+KEY+<name>+<hash>+<base64 of an algorithm byte and the seed>.
+func publicKey(signer string) (string, error) {
+	errKey := errors.New("audit: malformed signing key")
+	rest, ok := strings.CutPrefix(signer, "PRIVATE+KEY+")
+	name, rest, ok2 := strings.Cut(rest, "+")
+	_, text, ok3 := strings.Cut(rest, "+")
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if !ok || !ok2 || !ok3 || err != nil || len(raw) != 1+ed25519.SeedSize {
+		return "", errKey // without the cause, which could quote the key
+	}
+	public, ok := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
+	if !ok {
+		return "", errKey
+	}
+	return note.NewEd25519VerifierKey(name, public)
+}
+
+// PublicKey is the key that checkpoints are verified with, as note verifier key
+// text. It may be known to everybody, and should be.
+func (l *Log) PublicKey() string { return l.public }
+
+// Origin is the log's name.
+func (l *Log) Origin() string { return l.origin }
+
+// Healthy answers why the log cannot be signed or published, or nil.
+func (l *Log) Healthy(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return errors.New("the log does not continue what was signed")
+	}
+	if l.failed != nil {
+		return errors.New("the log cannot be signed or published")
+	}
+	return nil
+}
+
+// Run signs the log whenever it grew, until ctx is done, and then once more.
+func (l *Log) Run(ctx context.Context) error {
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.sign(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			l.sign(last)
+			return nil
+		}
+	}
+}
+
+// sign is Checkpoint for the loop: what is wrong is logged, once while it
+// stays the same, and tried again.
+func (l *Log) sign(ctx context.Context) {
+	l.mu.Lock()
+	before := l.failed
+	l.mu.Unlock()
+	_, err := l.Checkpoint(ctx)
+	switch {
+	case err == nil && before != nil:
+		l.logger.Info("the log is signed again")
+	case err == nil || before != nil && before.Error() == err.Error():
+	case errors.Is(err, errTampered): // told already
+	default:
+		l.logger.Warn("the log could not be signed", "err", err)
+	}
+}
+
+// tampered tells everybody that the log is not what was signed: the process
+// log, the log itself, and Healthy.
+func (l *Log) tampered(ctx context.Context, cause error) {
+	l.broken = cause
+	l.logger.Error("the log does not continue what was signed: it was changed outside the system", "err", cause)
+	e := &vitrine.Entry{
+		Time: l.now(), Act: "sign", Outcome: vitrine.Broken, Code: "log_tampered", Detail: cause.Error(),
+		Actor: access.SystemActor, Kind: vitrine.KindLog, Alert: "log_tampered",
+	}
+	if _, err := l.store.Commit(ctx, e, nil); err != nil {
+		l.logger.Error("the alert could not be recorded", "err", err)
+	}
+}
+
+// errTampered marks a log that does not continue what was signed.
+var errTampered = errors.New("tampered with")
+
+// signed is what was signed last: the compact range over it and the note.
+type signed struct {
+	leaves merkle.Range
+	root   merkle.Hash
+	note   string
+	begun  bool
+}
