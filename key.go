@@ -23,6 +23,8 @@ type Key struct {
 	// For is the person that an agent acts for with this key: the person who
 	// issued it. Rights are then the intersection of both.
 	For ID `json:"for,omitempty"`
+	// ForEpoch is that person's epoch at issue: what she gave dies with her own keys.
+	ForEpoch int64 `json:"for_epoch,omitempty"`
 	// First marks an owner's first key: short-lived, and each use is alarmed.
 	First bool `json:"first,omitempty"`
 
