@@ -1,0 +1,64 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	sweepEvery = time.Hour
+	// sweepAge spares what is on its way: the bytes of an upload or a generation
+	// are there before the row that names them, by minutes at most.
+	sweepAge  = 24 * time.Hour
+	sweepPage = 1000
+)
+
+// Run sweeps the bucket, now and every hour, until ctx is done.
+func (v *Vault) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		// What cannot be swept now is swept an hour later; it harms nobody.
+		_, _ = v.sweep(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep removes old blobs that no row names: what uploads left that a crash cut
+// short, and files of deleted images. It answers how many it removed.
+func (v *Vault) sweep(ctx context.Context) (removed int, err error) {
+	old := v.now().Add(-sweepAge)
+	for after := ""; ; {
+		page, err := v.bucket.List(ctx, after, sweepPage)
+		if err != nil {
+			return removed, fmt.Errorf("list the bucket: %w", err)
+		}
+		var names []string
+		for _, b := range page {
+			if after = b.Name; b.Changed.Before(old) {
+				names = append(names, b.Name)
+			}
+		}
+		named, err := v.store.BlobNamed(ctx, names)
+		if err != nil {
+			return removed, err
+		}
+		for _, name := range names {
+			if named[name] {
+				continue
+			}
+			if err := v.bucket.Delete(ctx, name); err != nil {
+				return removed, fmt.Errorf("sweep %s: %w", name, err)
+			}
+			removed++
+		}
+		if len(page) < sweepPage {
+			return removed, nil
+		}
+	}
+}
