@@ -16,10 +16,12 @@ const MaxImages = 10
 
 // The fields of a caller's request that a dialect passes on as they are. Size,
 // n, model, format and user are not among them, nor is anything that would
-// change how much is drawn or how the answer comes: those are decided.
+// change how much is drawn or how the answer comes: those are decided. NanoGPT's
+// kontext_max_mode is no field of ours either: it picks a dearer model than the
+// one that was decided and priced.
 var passes = map[vitrine.ProviderKind][]string{
 	vitrine.OpenAI: {"background", "complexity", "input_fidelity", "mode", "moderation", "negative_prompt", "output_compression", "seed", "step", "style"},
-	vitrine.NanoGPT: {"background", "guidance_scale", "kontext_max_mode", "moderation", "negative_prompt", "num_inference_steps",
+	vitrine.NanoGPT: {"background", "guidance_scale", "moderation", "negative_prompt", "num_inference_steps",
 		"output_compression", "seed", "strength", "style"},
 }
 
