@@ -1,0 +1,317 @@
+// Package api is the front for programs: JSON over /api/v1, described by an
+// OpenAPI 3.1 document that it serves, and the bytes of images and links.
+//
+// Every route stands in one list with the permission that it asks for first.
+// One adapter turns a function of caller and input into a handler: it
+// identifies, reads the body whole, checks it against the route's own schema,
+// calls, and says errors as application/problem+json through package problem. A
+// handler calls one service and decides nothing.
+//
+// Package huma makes the document and checks input by it. Two things that it
+// does by itself are undone: rejected values are not repeated in answers,
+// because they may be secrets, and answers carry no $schema. A request that is
+// refused for its form is recorded like any other attempt.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"vitrine.dev/vitrine"
+	"vitrine.dev/vitrine/internal/access"
+	"vitrine.dev/vitrine/internal/audit"
+	"vitrine.dev/vitrine/internal/gateway"
+	"vitrine.dev/vitrine/internal/identity"
+	"vitrine.dev/vitrine/internal/policy"
+	"vitrine.dev/vitrine/internal/problem"
+	"vitrine.dev/vitrine/internal/vault"
+	"vitrine.dev/vitrine/internal/web"
+)
+
+// prefix is where the API lies.
+const prefix = "/api/v1"
+
+const (
+	maxBody   = 8 << 20  // of one JSON body; a policy of thousands of objects fits
+	allBodies = 16 << 20 // of all at the same time
+	maxUpload = 64 << 20
+)
+
+// Config is what an API needs.
+type Config struct {
+	Door      *web.Door
+	Guard     *access.Guard
+	Policies  *policy.Policies
+	Directory *identity.Directory
+	Vault     *vault.Vault
+	Gateway   *gateway.Gateway
+	Log       *audit.Log
+	// PublicURL is the address that callers know this system by; links begin
+	// with it. "" makes them begin with the address that the request came to.
+	PublicURL string
+	MaxUpload int64 // bytes of one picture; 0 is 64 MiB
+	Version   string
+}
+
+// API serves the routes. It is an http.Handler.
+type API struct {
+	Config
+	mux     *http.ServeMux
+	huma    huma.API
+	bodies  *web.Bodies
+	routes  []Route
+	handler http.Handler
+}
+
+// Route is one route of the front.
+type Route struct {
+	Method, Pattern string
+	Permission      vitrine.Permission // what it asks the guard for first; "" asks for a live caller only
+	Public          string             // why it identifies nobody; "" is that it does
+	Summary         string
+	tag             string
+	status          int // of success; 0 is 200
+	op              string
+	errors          []int // statuses of failure beside the usual
+}
+
+// New makes the front.
+func New(c Config) (*API, error) {
+	if c.Door == nil || c.Guard == nil || c.Policies == nil || c.Directory == nil || c.Vault == nil || c.Gateway == nil || c.Log == nil {
+		return nil, errors.New("api: Door, Guard, Policies, Directory, Vault, Gateway and Log are needed")
+	}
+	if c.PublicURL = strings.TrimSuffix(c.PublicURL, "/"); c.PublicURL != "" {
+		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
+			return nil, fmt.Errorf("api: public URL %q: want https://host", c.PublicURL)
+		}
+	}
+	if c.MaxUpload <= 0 {
+		c.MaxUpload = maxUpload
+	}
+	a := &API{Config: c, mux: http.NewServeMux(), bodies: web.NewBodies(allBodies)}
+	ownErrors()
+	a.huma = huma.NewAPI(description(c.Version), humago.NewAdapter(routed{a}, prefix))
+	a.people()
+	a.policy()
+	a.questions()
+	a.images()
+	a.bytes()
+	a.spending()
+	a.log()
+	if err := a.document(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a.nothingElse()
+	a.handler = c.Door.Handle(a.mux, a.fail)
+	return a, nil
+}
+
+// Routes lists every route.
+func (a *API) Routes() []Route { return a.routes }
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// request is what a handler that huma calls finds in its context, for huma
+// passes on nothing else. Nobody but this package can read it there.
+type request struct {
+	by  access.Caller
+	act access.Act
+	err error
+	// bad is what is wrong with the request's form; nothing was called.
+	bad error
+	r   *http.Request
+}
+
+type requestKey struct{}
+
+func requestOf(ctx context.Context) *request {
+	q, ok := ctx.Value(requestKey{}).(*request)
+	if !ok {
+		panic("api: a handler was called without the adapter")
+	}
+	return q
+}
+
+// add registers a route whose input and output are JSON.
+func add[I, O any](a *API, route Route, fn func(context.Context, access.Caller, *I) (*O, error)) {
+	status := route.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	a.routes = append(a.routes, route)
+	huma.Register(a.huma, a.operation(route, status), func(ctx context.Context, in *I) (*O, error) {
+		q := requestOf(ctx)
+		out, err := fn(ctx, q.by, in)
+		if err != nil {
+			q.err = err
+			return nil, failure{Problem: problem.Problem{Status: http.StatusInternalServerError}} // replaced by q.err
+		}
+		return out, nil
+	})
+}
+
+// operation describes a route.
+func (a *API) operation(route Route, status int) huma.Operation {
+	op := huma.Operation{
+		OperationID: operationID(route), Method: route.Method, Path: path(route), Summary: route.Summary, Tags: []string{route.tag},
+		DefaultStatus: status, MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1,
+		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+			http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+		Security: []map[string][]string{{"key": {}}},
+	}
+	op.Errors = append(op.Errors, route.errors...)
+	if route.Permission != "" {
+		op.Description = "Needs " + string(route.Permission) + "."
+	}
+	return op
+}
+
+// path is the route's path in the document: below the prefix, and without the
+// mark of a parameter that may hold slashes.
+func path(route Route) string {
+	return strings.ReplaceAll(strings.TrimPrefix(route.Pattern, prefix), "...}", "}")
+}
+
+func operationID(route Route) string {
+	words := strings.FieldsFunc(strings.ToLower(route.Method)+" "+path(route), func(c rune) bool { return strings.ContainsRune(" /{}-.", c) })
+	return strings.Join(words, "-")
+}
+
+// routed is the mux as huma sees it: what it registers goes through the
+// adapter.
+type routed struct{ a *API }
+
+// HandleFunc registers the route that was added last.
+func (m routed) HandleFunc(_ string, next func(http.ResponseWriter, *http.Request)) {
+	route := m.a.routes[len(m.a.routes)-1]
+	m.a.mux.HandleFunc(route.Method+" "+route.Pattern, m.a.identified(route, m.a.json(route, next)))
+}
+
+// ServeHTTP implements humago.Mux.
+func (m routed) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.a.mux.ServeHTTP(w, r) }
+
+// plain registers a route that reads and writes bytes itself.
+func (a *API) plain(route Route, fn func(http.ResponseWriter, *http.Request, access.Caller) error) {
+	a.routes = append(a.routes, route)
+	if route.Public != "" {
+		a.mux.HandleFunc(route.Method+" "+route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := fn(w, r, a.Door.Stranger(w, r)); err != nil {
+				web.Drain(w, r)
+				a.fail(w, r, err)
+			}
+		})
+		return
+	}
+	a.mux.HandleFunc(route.Method+" "+route.Pattern, a.identified(route, fn))
+}
+
+// identified finds out who asks, and says what was wrong.
+func (a *API) identified(_ Route, fn func(http.ResponseWriter, *http.Request, access.Caller) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		by, err := a.Door.Identify(w, r)
+		if err == nil {
+			err = fn(w, r, by)
+		}
+		if err != nil {
+			web.Drain(w, r)
+			a.fail(w, r, err)
+		}
+	}
+}
+
+// json reads the body whole, lets huma parse, call and encode, and sends what
+// came of it in one piece.
+func (a *API) json(route Route, next func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request, access.Caller) error {
+	return func(w http.ResponseWriter, r *http.Request, by access.Caller) error {
+		q := &request{by: by, act: access.Act{Permission: route.Permission, Op: route.op}, r: r}
+		if q.act.Op == "" {
+			q.act.Op = operationID(route)
+		}
+		body, err := a.bodies.Read(w, r, maxBody)
+		if err != nil {
+			return a.Door.Reject(r, by, q.act, err)
+		}
+		defer body.Release()
+		inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+		inner.Body = noClose{body: body.Bytes()}.reader()
+		held := &held{header: w.Header(), status: http.StatusOK}
+		next(held, inner)
+		if q.bad != nil {
+			return a.Door.Reject(r, by, q.act, q.bad)
+		}
+		if q.err != nil {
+			return q.err
+		}
+		held.send(w)
+		return nil
+	}
+}
+
+// nothingElse answers what no route is there for. It tells nothing, so it asks
+// nobody who they are.
+func (a *API) nothingElse() {
+	allow := make(map[string][]string)
+	for _, r := range a.routes {
+		allow[r.Pattern] = append(allow[r.Pattern], r.Method)
+	}
+	for pattern, methods := range allow {
+		a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			web.Drain(w, r)
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			problem.Write(w, problem.Problem{Status: http.StatusMethodNotAllowed, Title: "Method not allowed", Code: "method_not_allowed",
+				Detail: "Allowed here: " + strings.Join(methods, ", ") + ".", Request: web.RequestID(w)})
+		})
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		web.Drain(w, r)
+		problem.Write(w, problem.Problem{Status: http.StatusNotFound, Title: "Not found", Code: "unknown_route",
+			Detail: "There is no such route. See " + prefix + "/openapi.json.", Request: web.RequestID(w)})
+	})
+}
+
+// fail says an error.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problem.Of(err, web.RequestID(w))
+	if p.Status == http.StatusInternalServerError {
+		a.Door.Unexpected(w, r, err)
+	}
+	problem.Write(w, p)
+}
+
+// base is how URLs of this system begin.
+func (a *API) base(r *http.Request) string {
+	if a.PublicURL != "" {
+		return a.PublicURL
+	}
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+var once sync.Once
+
+// ownErrors makes huma's errors ours. What huma finds wrong with a request is
+// kept for the adapter, recorded, and said by package problem.
+func ownErrors() {
+	once.Do(func() {
+		huma.NewError = func(status int, msg string, _ ...error) huma.StatusError {
+			return failure{Problem: problem.Problem{Status: status, Detail: msg}}
+		}
+		huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+			if q, ok := ctx.Context().Value(requestKey{}).(*request); ok && q.err == nil && q.bad == nil {
+				q.malformed(status, msg, errs)
+			}
+			return huma.NewError(status, msg)
+		}
+	})
+}
