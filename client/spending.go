@@ -114,10 +114,10 @@ func (c *Client) PutProvider(ctx context.Context, p *vitrine.Provider, cred *New
 	return c.change(ctx, call{method: "PUT", path: to("providers", string(p.ID)), in: in}, nil)
 }
 
-// TestProvider asks a provider for its models.
-func (c *Client) TestProvider(ctx context.Context, id vitrine.ID) ([]string, error) {
+// TestProvider asks a provider for its models and what it takes for them.
+func (c *Client) TestProvider(ctx context.Context, id vitrine.ID) ([]vitrine.Offered, error) {
 	var out struct {
-		Models []string `json:"models"`
+		Models []vitrine.Offered `json:"models"`
 	}
 	err := c.do(ctx, call{method: "POST", path: to("providers", string(id), "test")}, &out)
 	return out.Models, err

@@ -31,6 +31,9 @@
 // on the server; package rbac finds them on the end state, and Locate says
 // where in the files such a problem lies.
 //
+// Beside a policy stand decision tables that say what it must mean; RunTests asks
+// them.
+//
 // YAML's anchors, aliases, merge keys and tags are refused: a reviewer must see
 // what a file says where it says it.
 package policyfile
