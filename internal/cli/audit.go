@@ -1,0 +1,330 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vitrine.dev/vitrine"
+	"vitrine.dev/vitrine/client"
+	"vitrine.dev/vitrine/internal/audit"
+)
+
+func newAudit() *cobra.Command {
+	return family("audit", "The log: tail, search, export, verify", `The log: every attempt, allowed or refused, in a Merkle tree with signed
+checkpoints. docs/log.md says what verifying proves, and what it does not.`,
+		newTail(), newSearch(), newLogExport(), newVerify(), newCheckpoint(), newLogKey())
+}
+
+func newTail() *cobra.Command {
+	var n int
+	var follow bool
+	cmd := remote(&cobra.Command{
+		Use: "tail", Short: "The last entries, and with --follow those to come",
+		Example: "  vitrine audit tail -n 50\n  vitrine audit tail --follow --output json | jq .act", Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		if n < 1 || n > 1000 {
+			return usage("-n %d: want 1 to 1000", n)
+		}
+		entries, _, err := c.Log(ctx, client.LogQuery{After: -1, Back: true, Limit: n})
+		if err != nil {
+			return err
+		}
+		for i, j := 0, len(entries)-1; i < j; i, j = i+1, j-1 {
+			entries[i], entries[j] = entries[j], entries[i]
+		}
+		if !follow {
+			return show(cmd, map[string]any{"entries": entries}, func(w io.Writer) { printEntries(w, entries) })
+		}
+		line := func(e vitrine.Entry) error { return printLine(cmd, &e) }
+		last := int64(-1)
+		for _, e := range entries {
+			if err := line(e); err != nil {
+				return err
+			}
+			last = e.Seq
+		}
+		err = c.FollowLog(ctx, last, line)
+		if ctx.Err() != nil {
+			return nil // told to stop
+		}
+		return err
+	})
+	cmd.Flags().IntVarP(&n, "lines", "n", 20, "how many")
+	cmd.Flags().BoolVar(&follow, "follow", false, "go on with entries as they come; JSON is then a line each")
+	return cmd
+}
+
+// entryCells are the columns of an entry.
+func entryCells(e *vitrine.Entry) []string {
+	who := string(e.Actor)
+	if e.For != "" {
+		who += " for " + string(e.For)
+	}
+	if who == "" && e.Personal.Address != "" {
+		who = "unknown at " + e.Personal.Address
+	}
+	on := string(e.Resource)
+	if e.Kind != "" && on != "" {
+		on = string(e.Kind) + "/" + on
+	}
+	why := e.Code
+	if e.Outcome == vitrine.Allowed && why == string(vitrine.CodeAllowed) {
+		why = ""
+	}
+	if e.Count > 1 {
+		why = strings.TrimSpace(why + " ×" + strconv.FormatInt(e.Count, 10))
+	}
+	if e.Alert != "" {
+		why = strings.TrimSpace(why + " ! " + e.Alert)
+	}
+	act := e.Act
+	if e.Op != "" {
+		act += " (" + e.Op + ")"
+	}
+	return []string{strconv.FormatInt(e.Seq, 10), stamp(e.Time), string(e.Outcome), dash(who), act, dash(on), dash(e.Tier.String()), dash(why)}
+}
+
+func printEntries(w io.Writer, entries []vitrine.Entry) {
+	g := newGrid("SEQ", "TIME", "OUTCOME", "WHO", "ACT", "ON", "TIER", "WHY").numbers(0)
+	for i := range entries {
+		g.row(entryCells(&entries[i])...)
+	}
+	g.print(w, "No entries that you may see.")
+}
+
+// printLine prints an entry by itself, while more are to come.
+func printLine(cmd *cobra.Command, e *vitrine.Entry) error {
+	if output(cmd) == "json" {
+		return encodeLine(cmd.OutOrStdout(), e)
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), clean(strings.Join(entryCells(e), "  ")))
+	return err
+}
+
+func newSearch() *cobra.Command {
+	var q client.LogQuery
+	var actor, outcome, resource, scope, credential, from, until string
+	var after int64
+	cmd := remote(&cobra.Command{
+		Use: "search", Short: "Find entries, newest first",
+		Example: `  vitrine audit search --actor eve --outcome refused --from 24h
+  vitrine audit search --resource img-1 --output json
+  vitrine audit search --request req_abc`,
+		Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		q.Actor, q.Outcome, q.Resource = vitrine.ID(actor), vitrine.Outcome(outcome), vitrine.ID(resource)
+		q.Scope, q.Credential, q.After, q.Back = vitrine.ID(scope), vitrine.ID(credential), after, true
+		var err error
+		if q.From, err = since(from, time.Now()); err != nil {
+			return usage("--from: %v", err)
+		}
+		if q.To, err = since(until, time.Now()); err != nil {
+			return usage("--to: %v", err)
+		}
+		entries, next, err := c.Log(ctx, q)
+		if err != nil {
+			return err
+		}
+		return show(cmd, map[string]any{"entries": entries, "next": next}, func(w io.Writer) {
+			printEntries(w, entries)
+			if q.Limit > 0 && len(entries) == q.Limit {
+				fmt.Fprintf(w, "There may be more: --before %d\n", next)
+			}
+		})
+	})
+	f := cmd.Flags()
+	f.StringVar(&actor, "actor", "", "only by this principal")
+	f.StringVar(&q.Act, "act", "", "only this act, such as image.open")
+	f.StringVar(&outcome, "outcome", "", "only allowed, refused or failed")
+	f.StringVar(&resource, "resource", "", "only about this id")
+	f.StringVar(&scope, "scope", "", "only what lies in this project, dataset or model")
+	f.StringVar(&q.Request, "request", "", "only of this request")
+	f.StringVar(&credential, "credential", "", "only with this key")
+	f.StringVar(&from, "from", "", "since when: 24h ago, 2027-01-31, or an instant")
+	f.StringVar(&until, "to", "", "until when")
+	f.Int64Var(&after, "before", -1, "only before this entry")
+	f.IntVar(&q.Limit, "limit", 100, "at most this many")
+	return cmd
+}
+
+func newLogExport() *cobra.Command {
+	var from, until int64
+	var file string
+	var force bool
+	cmd := remote(&cobra.Command{
+		Use: "export -f FILE", Short: "Write the log with its proof, for verifying offline",
+		Long: `Write the log with its proof, for verifying offline: a line of JSON for each entry,
+and a signed checkpoint that covers them. --from and --to take a part, which can
+be verified too.`,
+		Example: `  vitrine audit export -f log.ndjson
+  vitrine audit export --from 100000 -f - | gzip > log.ndjson.gz`,
+		Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		if file == "-" {
+			_, err := c.ExportLog(ctx, from, until, cmd.OutOrStdout())
+			return err
+		}
+		if file == "" {
+			return usage("say where to: -f FILE, or -f - for standard output")
+		}
+		p := newProgress(cmd, "export")
+		defer p.done()
+		r, w := io.Pipe()
+		go func() {
+			_, err := c.ExportLog(ctx, from, until, w)
+			w.CloseWithError(err)
+		}()
+		n, err := save(file, io.TeeReader(r, p), force)
+		if err != nil {
+			r.CloseWithError(err)
+			return err
+		}
+		p.done()
+		return show(cmd, map[string]any{"file": file, "bytes": n}, func(w io.Writer) {
+			fmt.Fprintf(w, "%s  %s\nNext: vitrine audit verify %s --public-key-file KEY\n", file, size(n), file)
+		})
+	})
+	f := cmd.Flags()
+	f.StringVarP(&file, "file", "f", "", "file to write to; - is standard output")
+	f.Int64Var(&from, "from", 0, "first entry")
+	f.Int64Var(&until, "to", 0, "before which entry; up to now otherwise")
+	f.BoolVar(&force, "force", false, "overwrite a file that is there")
+	return cmd
+}
+
+func newCheckpoint() *cobra.Command {
+	return remote(&cobra.Command{
+		Use: "checkpoint", Short: "The signed head of the log",
+		Long: `The signed head of the log. Whoever keeps it can prove later that no entry before
+it was changed. Keep it elsewhere than the log.`,
+		Example: "  vitrine audit checkpoint > checkpoints/$(date +%F)", Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		head, err := c.Checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		return show(cmd, head, func(w io.Writer) { fmt.Fprint(w, head.Checkpoint) })
+	})
+}
+
+func newLogKey() *cobra.Command {
+	return remote(&cobra.Command{
+		Use: "key", Short: "The public key that checkpoints are verified with",
+		Long: `The public key that checkpoints are verified with. Get it once, when you trust the
+server, and keep it elsewhere than the log.`,
+		Example: "  vitrine audit key > log.pub", Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		head, err := c.Checkpoint(ctx)
+		if err != nil {
+			return err
+		}
+		out := map[string]string{"public_key": head.PublicKey, "origin": head.Origin}
+		return show(cmd, out, func(w io.Writer) { fmt.Fprintln(w, head.PublicKey) })
+	})
+}
+
+// maxHeld bounds a file of checkpoints or a key.
+const maxHeld = 64 << 20
+
+func newVerify() *cobra.Command {
+	var key, keyFile string
+	var held []string
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "Verify an export of the log, offline",
+		Long: `Verify an export of the log, offline: no server is asked. It needs the public key,
+got when you trusted the server, and compares with whatever checkpoints you hold.
+It tells changed, dropped, reordered, truncated and forked logs apart and names
+the entry. An export that is older than a checkpoint looks truncated: export after
+the checkpoints that you hold. - is standard input. The exit status is 1 where
+anything is wrong.`,
+		Example: `  vitrine audit verify log.ndjson --public-key-file log.pub --checkpoint /srv/checkpoints/checkpoint
+  vitrine audit verify log.ndjson --public-key "$KEY" --output json`,
+		Args: exactly("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in := audit.VerifyInput{PublicKey: key, Export: cmd.InOrStdin()}
+			if (key == "") == (keyFile == "") {
+				return usage("give the public key: --public-key or --public-key-file; vitrine audit key tells it")
+			}
+			if keyFile != "" {
+				b, err := readBounded(keyFile)
+				if err != nil {
+					return err
+				}
+				in.PublicKey = strings.TrimSpace(string(b))
+			}
+			for _, file := range held {
+				b, err := readBounded(file)
+				if err != nil {
+					return err
+				}
+				in.Checkpoints = append(in.Checkpoints, audit.ReadCheckpoints(b)...)
+			}
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close() // only read
+				in.Export = f
+			}
+			return verify(cmd, in)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&key, "public-key", "", "the log's public key")
+	f.StringVar(&keyFile, "public-key-file", "", "file that holds it")
+	f.StringArrayVar(&held, "checkpoint", nil, "file with checkpoints that you hold; may be repeated")
+	return cmd
+}
+
+func readBounded(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxHeld+1))
+	if err == nil && len(b) > maxHeld {
+		err = fmt.Errorf("%s is larger than %s", file, size(maxHeld))
+	}
+	return b, err
+}
+
+func verify(cmd *cobra.Command, in audit.VerifyInput) error {
+	p := newProgress(cmd, "verify")
+	in.Export = io.TeeReader(in.Export, p)
+	report, err := audit.Verify(in)
+	p.done()
+	if err != nil {
+		return err
+	}
+	err = show(cmd, report, func(w io.Writer) {
+		for _, x := range report.Problems {
+			at := ""
+			if x.Seq >= 0 {
+				at = fmt.Sprintf("entry %d: ", x.Seq)
+			}
+			fmt.Fprintf(w, "%s: %s%s\n", strings.ToUpper(strings.ReplaceAll(x.Kind, "_", " ")), at, clean(x.Text))
+		}
+		if report.More > 0 {
+			fmt.Fprintf(w, "and %d more\n", report.More)
+		}
+		if report.OK {
+			fmt.Fprintf(w, "ok: %s\n", report.Complete)
+		} else {
+			fmt.Fprintf(w, "NOT OK: %s\n", report.Complete)
+		}
+		pairs(w, "entries read", strconv.FormatInt(report.Entries, 10), "log size", strconv.FormatInt(report.Size, 10), "root", report.Root, "last entry", stamp(report.Time))
+	})
+	if err == nil && !report.OK {
+		return errSilent
+	}
+	return err
+}
