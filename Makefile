@@ -1,0 +1,29 @@
+# Everything a reader of the README needs. `make demo` and `make test` set up
+# what they need on a fresh Debian machine with Go.
+GO ?= go
+BIN := bin/vitrine
+
+.PHONY: build demo test check bench fuzz fmt clean
+build: ## one static binary in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/vitrine
+
+demo: build ## a small company, its images, and the story of who sees what
+	$(BIN) demo
+
+test: ## everything that is checked: needs a few minutes
+	script/test
+
+check: ## the quick part: format, vet, staticcheck, generated files
+	script/check
+
+bench: ## benchmarks beside the code they measure
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-5} ./internal/...
+
+fuzz: ## each fuzz target for FUZZTIME (default 10s)
+	script/fuzz
+
+fmt:
+	gofmt -w .
+
+clean:
+	rm -rf bin dist
