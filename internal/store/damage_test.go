@@ -36,16 +36,20 @@ func damaged(t *testing.T, url, text string, args ...any) *store.Store {
 // stops what it does not concern.
 func TestDamage(t *testing.T) {
 	first := string(imageRow(0, "").ID)
+	image := func(t *testing.T, s *store.Store) error {
+		_, err := s.Image(t.Context(), vitrine.ID(first))
+		return err
+	}
 	for _, test := range []struct {
 		name string
 		text string
 		look func(t *testing.T, s *store.Store) error // of what was damaged
 	}{
-		{"an image's detail moved", `UPDATE images SET sealed = (SELECT sealed FROM images WHERE id = 'img-000000001') WHERE id = '` + first + `'`,
-			func(t *testing.T, s *store.Store) error {
-				_, err := s.Image(t.Context(), vitrine.ID(first))
-				return err
-			}},
+		{"an image's detail moved", `UPDATE images SET sealed = (SELECT sealed FROM images WHERE id = 'img-000000001') WHERE id = '` + first + `'`, image},
+		{"an image's tier changed", `UPDATE images SET tier = tier % 4 + 1 WHERE id = '` + first + `'`, image},
+		{"an image given away", `UPDATE images SET owner = 'eve' WHERE id = '` + first + `'`, image},
+		{"an image in another dataset", `UPDATE images SET dataset = 'open' WHERE id = '` + first + `'`, image},
+		{"an image listed under another tier", `UPDATE images SET cell = cell - 1 WHERE id = '` + first + `'`, image},
 		{"a secret's origin changed", `UPDATE credential_secrets SET origin = 'https://evil.example'`,
 			func(t *testing.T, s *store.Store) error {
 				_, _, err := s.CredentialSecret(t.Context(), "c")

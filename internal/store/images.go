@@ -19,7 +19,7 @@ type ImageRow struct {
 const imageColumns = `id, dataset, project, category, tier, tier_by, owner, created, version, data_key, sealed`
 
 const (
-	qImage    = `SELECT ` + imageColumns + ` FROM images WHERE id = $1 AND deleted = 0`
+	qImage    = `SELECT ` + imageColumns + `, cell FROM images WHERE id = $1 AND deleted = 0`
 	qPutImage = `INSERT INTO images (` + imageColumns + `, cell, deleted)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) ON CONFLICT (id) DO NOTHING`
 	qUpdateImage = `UPDATE images SET dataset = $1, project = $2, category = $3, tier = $4, tier_by = $5, owner = $6,
@@ -32,7 +32,12 @@ const (
 	qDeleteLinks = `DELETE FROM links WHERE image = $1`
 )
 
-func detailName(id vitrine.ID) string { return "image " + string(id) }
+// detailName is what the sealed detail is bound to: all of the row that stands
+// in clear, because decisions are made on it. Whoever writes into the database
+// and lowers a tier gets an image that does not open.
+func detailName(m *vitrine.Image) string {
+	return fmt.Sprintf("image %q %q %q %d %d %q %q %d", m.ID, m.Dataset, m.Project, m.Category, m.Tier, m.TierBy, m.Owner, m.Version)
+}
 
 // Cell is an image's bit in ImageSet.Cells; unknown tiers count as restricted.
 // Of an unknown category there is none: it is 31, which no set has.
@@ -60,13 +65,17 @@ func (s *Store) scanImage(r row) (ImageRow, error) {
 	var category, tier uint8
 	var created int64
 	var sealed []byte
-	err := r.Scan(&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed)
+	var cell int
+	err := r.Scan(&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed, &cell)
 	if err != nil {
 		return m, err
 	}
 	m.Category, m.Tier, m.Created = vitrine.Category(category), vitrine.Tier(tier), fromMicros(created)
-	if err := s.openJSON(sealed, detailName(m.ID), &m.Detail); err != nil {
-		return m, fmt.Errorf("detail of image %s: %w", m.ID, err)
+	if err := s.openJSON(sealed, detailName(&m.Image), &m.Detail); err != nil {
+		return m, fmt.Errorf("image %s, or what stands beside it, was changed outside: %w", m.ID, err)
+	}
+	if cell != Cell(m.Category, m.Tier) {
+		return m, fmt.Errorf("image %s is listed under another category or tier than it has: it was changed outside", m.ID)
 	}
 	return m, nil
 }
@@ -74,13 +83,13 @@ func (s *Store) scanImage(r row) (ImageRow, error) {
 // PutImage inserts an image at version 1. Created is cut to microseconds; both
 // are set in m. ErrConflict where the id is or was in use.
 func (t *Tx) PutImage(m *ImageRow) error {
-	sealed, err := t.s.sealJSON(m.Detail, detailName(m.ID))
-	if err != nil {
-		return fmt.Errorf("put image %s: %w", m.ID, err)
-	}
 	m.Version, m.Created = 1, m.Created.UTC().Truncate(time.Microsecond)
 	if m.Created.IsZero() {
 		m.Created = t.now
+	}
+	sealed, err := t.s.sealJSON(m.Detail, detailName(&m.Image))
+	if err != nil {
+		return fmt.Errorf("put image %s: %w", m.ID, err)
 	}
 	key := m.Key
 	if key == nil {
@@ -101,7 +110,9 @@ func (t *Tx) PutImage(m *ImageRow) error {
 // stored one, and raises it, also in m. ErrConflict when another was faster,
 // ErrNotFound when the image is gone.
 func (t *Tx) UpdateImage(m *vitrine.Image) error {
-	sealed, err := t.s.sealJSON(m.Detail, detailName(m.ID))
+	next := *m
+	next.Version++
+	sealed, err := t.s.sealJSON(m.Detail, detailName(&next))
 	if err != nil {
 		return fmt.Errorf("update image %s: %w", m.ID, err)
 	}
@@ -113,7 +124,7 @@ func (t *Tx) UpdateImage(m *vitrine.Image) error {
 	if n == 0 {
 		return t.whyNotImage(m.ID)
 	}
-	m.Version++
+	m.Version = next.Version
 	return nil
 }
 

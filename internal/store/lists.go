@@ -89,7 +89,7 @@ func pageQuery(d *dialect, sets []setPart, after Cursor, limit int) (string, []a
 		w.after = ` AND (created, id) < ($2, $3)`
 		w.args = append(w.args, micros(after.Created), string(after.ID))
 	}
-	w.WriteString(`SELECT ` + imageColumns + ` FROM images WHERE id IN (SELECT id FROM (`)
+	w.WriteString(`SELECT ` + imageColumns + `, cell FROM images WHERE id IN (SELECT id FROM (`)
 	if len(sets) <= fewDatasets {
 		for i, set := range sets {
 			if i > 0 {
