@@ -191,29 +191,113 @@ func TestWhatIsWrongIsToldToWhoMayChangeIt(t *testing.T) {
 			wantKind(t, tt.there(t.Context(), s.Alice), tt.told)
 		})
 	}
-	t.Run("a key of one's own", func(t *testing.T) {
-		for _, n := range []struct{ there, absent identity.NewKey }{
-			{identity.NewKey{Scope: "renders"}, identity.NewKey{Scope: "nowhere"}},
-			{identity.NewKey{Project: "renders"}, identity.NewKey{Project: "nowhere"}},
-			{identity.NewKey{Dataset: "drafts"}, identity.NewKey{Dataset: "nowhere"}},
-			{identity.NewKey{Roles: []vitrine.ID{"data-steward"}}, identity.NewKey{Roles: []vitrine.ID{"nothing"}}},
-		} {
-			_, there := d.IssueKey(t.Context(), eve, n.there)
-			_, absent := d.IssueKey(t.Context(), eve, n.absent)
-			wantKind(t, there, vitrine.ErrInvalid)
-			if !same(there, absent) {
-				t.Errorf("%+v: %v; %+v: %v", n.there, there, n.absent, absent)
-			}
-			n.there.Principal = "eve"
-			if _, err := d.IssueKey(t.Context(), s.Alice, n.there); err != nil {
-				t.Errorf("an owner issues %+v: %v", n.there, err)
-			}
+}
+
+// Everybody issues keys of her own, and learns by that of no place and no role
+// that she holds nothing of.
+func TestKeysOfOnesOwnTellNothing(t *testing.T) {
+	s := identitytest.New(t, "")
+	s.Renders()
+	eve := s.Person("eve")
+	for _, n := range []struct{ there, absent identity.NewKey }{
+		{identity.NewKey{Scope: "renders"}, identity.NewKey{Scope: "nowhere"}},
+		{identity.NewKey{Project: "renders"}, identity.NewKey{Project: "nowhere"}},
+		{identity.NewKey{Dataset: "drafts"}, identity.NewKey{Dataset: "nowhere"}},
+		{identity.NewKey{Roles: []vitrine.ID{"data-steward"}}, identity.NewKey{Roles: []vitrine.ID{"nothing"}}},
+	} {
+		_, there := s.Directory.IssueKey(t.Context(), eve, n.there)
+		_, absent := s.Directory.IssueKey(t.Context(), eve, n.absent)
+		wantKind(t, there, vitrine.ErrInvalid)
+		if !same(there, absent) {
+			t.Errorf("%+v: %v; %+v: %v", n.there, there, n.absent, absent)
 		}
-	})
+		n.there.Principal = "eve"
+		if _, err := s.Directory.IssueKey(t.Context(), s.Alice, n.there); err != nil {
+			t.Errorf("an owner issues %+v: %v", n.there, err)
+		}
+	}
 }
 
 // same reports whether two errors look alike to who gets them.
 func same(a, b error) bool {
 	var x, y *vitrine.Error
 	return errors.As(a, &x) && errors.As(b, &y) && errors.Is(x.Kind, y.Kind) && x.Code == y.Code && x.Public == y.Public && x.Param == y.Param
+}
+
+// Attack: let somebody else's agent act for oneself, and with that key see and
+// end all its other keys. Anybody may let an agent act for her; a caller who
+// came by such a key passed for the agent itself.
+func TestActingForSomebodyIsNotBeingTheAgent(t *testing.T) {
+	s := identitytest.New(t, "")
+	s.Renders()
+	ann, eve := s.Person("ann"), s.Person("eve")
+	s.Apply(s.Alice, vitrine.Put(&vitrine.Principal{ID: "agent", Kind: vitrine.Service, Service: vitrine.Agent, Owner: "ann"}))
+	agent, _ := s.Issue(ann, identity.NewKey{Principal: "agent"})
+	forAnn, _ := s.Issue(ann, identity.NewKey{Principal: "agent", For: true})
+	forEve, _ := s.Issue(eve, identity.NewKey{Principal: "agent", For: true})
+
+	keys, err := s.Directory.Keys(t.Context(), forEve, "")
+	if err != nil || len(keys) != 1 || keys[0].ID != forEve.Credential {
+		t.Errorf("by eve's key it sees %+v, %v", keys, err)
+	}
+	if keys, err = s.Directory.Keys(t.Context(), agent, ""); err != nil || len(keys) != 3 {
+		t.Errorf("by its own key it sees %d keys, %v", len(keys), err)
+	}
+	for _, id := range []vitrine.ID{agent.Credential, forAnn.Credential} {
+		_, err := s.Directory.RevokeKey(t.Context(), forEve, id)
+		wantKind(t, err, vitrine.ErrNotFound)
+		_, err = s.Policies.Apply(t.Context(), forEve, &vitrine.ChangeSet{Changes: []vitrine.Change{vitrine.Delete(vitrine.Ref{Kind: vitrine.KindKey, ID: id})}})
+		wantKind(t, err, vitrine.ErrNotFound)
+	}
+	for _, id := range []vitrine.ID{forAnn.Credential, forEve.Credential} { // its owner may end both
+		if _, err := s.Directory.RevokeKey(t.Context(), ann, id); err != nil {
+			t.Errorf("its owner cannot end %s: %v", id, err)
+		}
+	}
+	forEve, _ = s.Issue(eve, identity.NewKey{Principal: "agent", For: true})
+	if _, err := s.Directory.RevokeKey(t.Context(), forEve, forEve.Credential); err != nil {
+		t.Errorf("it cannot end the key that it came by: %v", err)
+	}
+}
+
+// Attack: enable again whom somebody disabled, without being one who may give
+// what they hold, or as the owner of the machine that it is. Their bindings
+// stayed, so enabling gives them back.
+func TestEnablingIsGiving(t *testing.T) {
+	s := identitytest.New(t, "")
+	s.Renders()
+	s.Apply(s.Alice, vitrine.Put(&vitrine.Role{ID: "help-desk", Grants: []vitrine.Grant{{Permissions: []vitrine.Permission{vitrine.PrincipalEdit}}}}))
+	hal := s.Person("hal", vitrine.Binding{Role: "help-desk", Scope: identity.OrganizationID})
+	oona := s.Person("oona", vitrine.Binding{Role: "organization-admin", Scope: identity.OrganizationID})
+	s.Person("bob", vitrine.Binding{Role: "data-steward", Scope: "renders"})
+	s.Person("cat")
+	s.Apply(s.Alice,
+		vitrine.Put(&vitrine.Principal{ID: "robot", Kind: vitrine.Service, Service: vitrine.Pipeline, Owner: "oona"}),
+		vitrine.Put(&vitrine.Binding{ID: "robot-0", Role: "data-steward", Principal: "robot", Scope: "renders"}),
+	)
+	tests := []struct {
+		name string
+		by   access.Caller
+		who  vitrine.ID
+		code string // "": allowed
+	}{
+		{"by the help desk, which knows nothing of where he works", hal, "bob", "not_found"},
+		{"by the help desk, who holds nothing", hal, "cat", ""},
+		{"one's own machine", oona, "robot", "needs_approval"},
+		{"by an administrator", oona, "bob", ""},
+		{"a machine, by an owner", s.Alice, "robot", ""},
+	}
+	for _, tt := range tests {
+		if _, err := s.Directory.SetDisabled(t.Context(), s.Alice, tt.who, true); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Directory.SetDisabled(t.Context(), tt.by, tt.who, false)
+		var e *vitrine.Error
+		if tt.code == "" && err != nil || tt.code != "" && !errors.As(err, &e) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if e != nil && e.Code != tt.code {
+			t.Errorf("%s: code %s, want %s: %v", tt.name, e.Code, tt.code, err)
+		}
+	}
 }

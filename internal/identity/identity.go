@@ -69,7 +69,8 @@ const tries = 8
 
 // change builds a change set on the policy in use and applies it. What it
 // replaces must be what it was built on; if somebody was faster it is built
-// again, unless the caller named a revision.
+// again, unless the change names a revision. Where the caller demands a version,
+// what a is about must have it.
 func (d *Directory) change(ctx context.Context, by access.Caller, a access.Act, o policy.Options, build func(*rbac.Policy) (*vitrine.ChangeSet, error)) (policy.Applied, error) {
 	o.Op = a.Op
 	for try := 1; ; try++ {
@@ -80,6 +81,10 @@ func (d *Directory) change(ctx context.Context, by access.Caller, a access.Act, 
 		set, err := build(now)
 		if errors.Is(err, vitrine.ErrNotFound) {
 			return policy.Applied{}, d.absent(ctx, by, a)
+		}
+		if err == nil && by.IfVersion != 0 && by.IfVersion != now.ChangedAt(refOf(a)) {
+			err = &vitrine.Error{Kind: vitrine.ErrConflict, Code: "revision", Param: string(refOf(a).ID),
+				Public: fmt.Sprintf("%s was changed by somebody else. Look at it and try again.", refOf(a))}
 		}
 		if err != nil {
 			return policy.Applied{}, d.refuse(ctx, by, now, a, err)
@@ -149,7 +154,7 @@ func (d *Directory) ask(ctx context.Context, by access.Caller, now *rbac.Policy,
 	} else if org := now.Organization(); org != nil {
 		a.Resource.Scope = org.ID
 	}
-	if by.System || a.Resource.Kind == vitrine.KindKey && k != nil && answers(now, by.Principal, k) {
+	if by.System || a.Resource.Kind == vitrine.KindKey && k != nil && answers(now, &by, k) {
 		return d.guard.Self(ctx, by, a)
 	}
 	return d.guard.Check(ctx, by, a)

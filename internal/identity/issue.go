@@ -129,7 +129,7 @@ func (d *Directory) newKey(now *rbac.Policy, by *access.Caller, n NewKey) (*vitr
 	if err := defaults(now, k); err != nil {
 		return nil, err
 	}
-	if with, ok := now.Key(by.Credential); ok && answers(now, by.Principal, k) && len(k.CIDRs) == 0 {
+	if with, ok := now.Key(by.Credential); ok && answers(now, by, k) && len(k.CIDRs) == 0 {
 		k.CIDRs = slices.Clone(with.CIDRs)
 	}
 	return k, narrower(now, by, k)
@@ -241,7 +241,7 @@ func defaults(now *rbac.Policy, k *vitrine.Key) error {
 // of one's own or of an agent that acts for one.
 func narrower(now *rbac.Policy, by *access.Caller, k *vitrine.Key) error {
 	with, ok := now.Key(by.Credential)
-	if !ok || !answers(now, by.Principal, k) {
+	if !ok || !answers(now, by, k) {
 		return nil // for others key.issue itself is asked under the narrowing
 	}
 	wider := func(param string) error {
@@ -398,7 +398,7 @@ func (d *Directory) Keys(ctx context.Context, by access.Caller, principal vitrin
 		if !ok || principal != vitrine.Everyone && k.Principal != principal {
 			continue
 		}
-		if _, visible := slices.BinarySearch(seen[vitrine.KindKey], k.ID); !visible && !answers(now, by.Principal, k) {
+		if _, visible := slices.BinarySearch(seen[vitrine.KindKey], k.ID); !visible && !answers(now, &by, k) {
 			continue
 		}
 		info, err := d.info(ctx, k)
@@ -414,14 +414,18 @@ func (d *Directory) Keys(ctx context.Context, by access.Caller, principal vitrin
 	return all, nil
 }
 
-// answers reports whether a principal answers for a key: its own, its service
-// account's, or one that acts for it.
-func answers(now *rbac.Policy, id vitrine.ID, k *vitrine.Key) bool {
-	if k.Principal == id || k.For == id {
+// answers reports whether a caller answers for a key: its own, its service
+// account's, or one that acts for it. Of an agent that acts for a person only the
+// keys count that this person gave it.
+func answers(now *rbac.Policy, by *access.Caller, k *vitrine.Key) bool {
+	switch {
+	case by.For != "":
+		return k.Principal == by.Principal && k.For == by.For
+	case k.Principal == by.Principal || k.For == by.Principal:
 		return true
 	}
 	who, ok := now.Principal(k.Principal)
-	return ok && who.Owner == id
+	return ok && who.Owner == by.Principal
 }
 
 func (d *Directory) info(ctx context.Context, k *vitrine.Key) (KeyInfo, error) {

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,7 +64,7 @@ type admission struct {
 
 	mine    map[vitrine.ID]bool // by, its groups, its service accounts and theirs
 	waiting error               // for another person: told if nothing worse is wrong
-	may     map[vitrine.ID]*authority
+	may     map[power]*authority
 }
 
 func (a *admission) run() error {
@@ -142,12 +143,14 @@ func (a *admission) needs(c vitrine.Change, was vitrine.Object) ([]need, error) 
 	if a.bereaved(was, c.Object) {
 		return nil, nil
 	}
-	if c.Ref.Kind == vitrine.KindKey {
-		return a.needsOfKey(c, was)
-	}
 	perm := edits[c.Ref.Kind]
-	if perm == "" {
+	switch {
+	case perm == "" && c.Ref.Kind != vitrine.KindKey:
 		return nil, vitrine.Invalid(c.Ref.String(), "unknown_kind", "This kind does not stand in the policy.")
+	case was == nil && c.Object == nil:
+		return nil, a.absent(c.Ref, cmp.Or(perm, vitrine.KeyRevoke))
+	case c.Ref.Kind == vitrine.KindKey:
+		return a.needsOfKey(c, was)
 	}
 	var places []vitrine.ID
 	if was != nil {
@@ -168,11 +171,24 @@ func (a *admission) needs(c vitrine.Change, was vitrine.Object) ([]need, error) 
 		case c.Ref.Kind == vitrine.KindDeployment:
 			_, r.Model, _ = vitrine.SplitDeployment(c.Ref.ID)
 		case c.Ref.Kind == vitrine.KindBinding && was == nil:
-			r.ID = place // whoever asks to bind somewhere knows the place
+			if b, ok := c.Object.(*vitrine.Binding); ok {
+				r.ID = b.Scope // whoever asks to bind somewhere knows the place, if there is one
+			}
 		}
 		all = append(all, need{perm, r})
 	}
 	return all, nil
+}
+
+// absent is the refusal to delete what is not there. Whoever could not delete it
+// anywhere is told what is said of what is hidden; others, that it is not there.
+func (a *admission) absent(at vitrine.Ref, perm vitrine.Permission) error {
+	_, err := a.decide(need{perm, vitrine.Resource{Kind: at.Kind, ID: at.ID, Scope: a.root()}})
+	if err == nil {
+		return nil
+	}
+	d := vitrine.Decision{Permission: perm, Code: vitrine.CodeAbsent, Failed: vitrine.FailedAssigned, Hidden: true}
+	return &vitrine.Error{Kind: vitrine.ErrDenied, Code: string(d.Code), Param: at.String(), Decision: &d, Err: err}
 }
 
 // edits is the permission that a change of a kind needs. Keys have their own

@@ -229,7 +229,7 @@ func (w world) change(now map[vitrine.Ref]vitrine.Object) vitrine.Change {
 	case 1:
 		return vitrine.Put(w.role(w.IntN(len(roleIDs))))
 	case 2:
-		return vitrine.Put(&vitrine.Principal{ID: pick(w, holders[5:]...), Kind: vitrine.Group, Members: some(w, 4, people...)})
+		return vitrine.Put(&vitrine.Principal{ID: pick(w, holders[5:]...), Kind: vitrine.Group, Members: some(w, 4, people...), Disabled: w.odds(4)})
 	case 3:
 		return vitrine.Put(&vitrine.Principal{ID: pick(w, "u0", "u1", "u9", vitrine.ID("u8")), Kind: vitrine.User, Disabled: w.odds(3), Epoch: int64(w.IntN(2))})
 	case 4:

@@ -170,7 +170,7 @@ func (a *ask) weigh() {
 // scope, above or below it.
 func (a *ask) sides(at int32) uint64 {
 	var sides uint64
-	for _, h := range a.who.reach {
+	for _, h := range a.who.bears {
 		held := a.p.held[h]
 		if held == nil {
 			continue

@@ -7,17 +7,28 @@ import (
 	"vitrine.dev/vitrine"
 )
 
-// authority is what somebody may give at a scope.
+// authority is what somebody may give, or use, at a scope.
 type authority struct {
-	grants []*grant // those to give
+	grants []*grant
 	owner  bool
+}
+
+// power is one of the two that grants are of, at a scope.
+type power struct {
+	scope vitrine.ID
+	use   bool
 }
 
 // authority is what by may give at a scope, under bindings that are in force
 // for it now, on the policy before the changes.
-func (a *admission) authority(scope vitrine.ID) *authority {
+func (a *admission) authority(scope vitrine.ID) *authority { return a.power(scope, false) }
+
+// usage is what by may use at a scope, in the same way.
+func (a *admission) usage(scope vitrine.ID) *authority { return a.power(scope, true) }
+
+func (a *admission) power(scope vitrine.ID, use bool) *authority {
 	scope = a.present(scope)
-	if have, ok := a.may[scope]; ok {
+	if have, ok := a.may[power{scope, use}]; ok {
 		return have
 	}
 	have := new(authority)
@@ -25,23 +36,23 @@ func (a *admission) authority(scope vitrine.ID) *authority {
 	if k.identify(a.before, a.by, a.at) {
 		k.narrow()
 		k.about(number(vitrine.RoleBind), &vitrine.Resource{Kind: vitrine.KindBinding, Scope: scope})
-		have.gather(&k)
+		have.gather(&k, func(g *grant) bool { return use && !g.NoUse || !use && g.Give })
 	}
 	if a.may == nil {
-		a.may = make(map[vitrine.ID]*authority)
+		a.may = make(map[power]*authority)
 	}
-	a.may[scope] = have
+	a.may[power{scope, use}] = have
 	return have
 }
 
-func (have *authority) gather(k *ask) {
+func (have *authority) gather(k *ask, counts func(*grant) bool) {
 	k.each(func(b *bound) {
 		k.roles(b, func(n int32, r *role) {
 			if v := k.judgeAs(b, n, r, true); v != granted && (v < lacksPermission || v > lacksN) {
 				return
 			}
 			for i := range r.grants {
-				if r.grants[i].Give {
+				if counts(&r.grants[i]) {
 					have.grants = append(have.grants, &r.grants[i])
 				}
 			}

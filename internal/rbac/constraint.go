@@ -46,6 +46,13 @@ func (a *admission) ownership() error {
 			return refused(vitrine.CodePeopleOnly, who.Ref(), "%s is a service account: only people own.", who.ID)
 		}
 	}
+	able := slices.DeleteFunc(a.after.sure(OwnerRole, org.ID, a.at), func(who *vitrine.Principal) bool {
+		return !a.after.unlocks(a.after.principal(who.ID), a.at)
+	})
+	if least := owners(org.ID, org.Solo).Min; len(able) < least {
+		return refused(vitrine.CodeFewHolders, vitrine.Ref{Kind: vitrine.KindRole, ID: OwnerRole},
+			"%s must remain: owners who can administer access, each with any key. This would lock them out for ever.", count(least))
+	}
 	if !a.before.settingUp && a.after.settingUp {
 		return refused(vitrine.CodeFewHolders, vitrine.Ref{Kind: vitrine.KindRole, ID: OwnerRole},
 			"Fewer owners would be left who have enrolled than it needs. Whoever takes over must use her first key first.")
@@ -81,9 +88,15 @@ func count(n int) string {
 // ended reports whether a binding is over, for ever.
 func ended(b *vitrine.Binding, at time.Time) bool { return !b.Until.IsZero() && !at.Before(b.Until) }
 
-// anyBound reports whether ok holds of a binding that reaches a principal.
-func (p *Policy) anyBound(w *principal, ok func(*bound) bool) bool {
-	for _, n := range w.reach {
+// anyBound reports whether ok holds of a binding that reaches a principal, also
+// by a disabled group: one that is enabled gives it back.
+func (p *Policy) anyBound(w *principal, ok func(*bound) bool) bool { return p.anyOf(w.reach, ok) }
+
+// anyBorne is anyBound of the bindings that count now.
+func (p *Policy) anyBorne(w *principal, ok func(*bound) bool) bool { return p.anyOf(w.bears, ok) }
+
+func (p *Policy) anyOf(holders []int32, ok func(*bound) bool) bool {
+	for _, n := range holders {
 		if h := p.held[n]; h != nil {
 			for i := range h.list {
 				if ok(&h.list[i]) {
@@ -122,16 +135,20 @@ func (p *Policy) claims(role vitrine.ID) []claim {
 	return all
 }
 
-// claimants are those of whom ok holds and whom one of some claims reaches.
-func (p *Policy) claimants(claims []claim, ok func(*principal) bool) []*vitrine.Principal {
+// claimants are those of whom ok holds and whom one of some claims reaches; how
+// says over which holders.
+func (p *Policy) claimants(claims []claim, how func(*principal) []int32, ok func(*principal) bool) []*vitrine.Principal {
 	var all []*vitrine.Principal
 	for _, w := range p.who {
-		if w != nil && slices.ContainsFunc(claims, func(c claim) bool { return contains(w.reach, c.holder) }) && ok(w) {
+		if w != nil && slices.ContainsFunc(claims, func(c claim) bool { return contains(how(w), c.holder) }) && ok(w) {
 			all = append(all, w.object)
 		}
 	}
 	return byID(all)
 }
+
+func reached(w *principal) []int32 { return w.reach }
+func borne(w *principal) []int32   { return w.bears }
 
 // sure are those who hold a role at a scope whatever happens: active people
 // under a permanent, unconditional binding in force, with every role and group
@@ -145,7 +162,7 @@ func (p *Policy) sure(role, scope vitrine.ID, at time.Time) []*vitrine.Principal
 	claims := slices.DeleteFunc(p.claims(role), func(c claim) bool {
 		return !c.Until.IsZero() || c.Condition != "" || at.Before(c.From) || !p.scopes[place].in(c.bound.scope) || !p.enabled(c.bound, role)
 	})
-	return p.claimants(claims, func(w *principal) bool {
+	return p.claimants(claims, borne, func(w *principal) bool {
 		return w.active() && w.object.Human() && !p.lockedOut(w, place)
 	})
 }
@@ -185,6 +202,23 @@ func (p *Policy) lockedOut(w *principal, place int32) bool {
 	})
 }
 
+// unlocks reports whether an owner can administer access, with any key and no
+// second factor, since nobody is sure to have more. What shuts all owners out of
+// that - a deny, a constraint on how it is done, a dynamic separation of duty that
+// the role owner breaks by itself - could never be taken away again: nobody gives
+// to herself, and nobody else may.
+func (p *Policy) unlocks(w *principal, at time.Time) bool {
+	s := Subject{Principal: w.object.ID}
+	for _, perm := range administration {
+		a := ask{p: p, subject: &s, at: at, who: w, person: none, keyed: true}
+		a.about(number(perm), &vitrine.Resource{Kind: vitrine.KindConstraint, Scope: p.org.ID})
+		if !a.permits() {
+			return false
+		}
+	}
+	return true
+}
+
 // possible are all who hold a role at a scope, or could come to: disabled, under
 // a binding that begins later or has a condition, above the scope or below it.
 func (p *Policy) possible(role, scope vitrine.ID, at time.Time) []*vitrine.Principal {
@@ -195,7 +229,7 @@ func (p *Policy) possible(role, scope vitrine.ID, at time.Time) []*vitrine.Princ
 	claims := slices.DeleteFunc(p.claims(role), func(c claim) bool {
 		return ended(c.Binding, at) || !p.overlaps(c.bound.scope, place)
 	})
-	return p.claimants(claims, func(w *principal) bool { return w.object.Kind != vitrine.Group })
+	return p.claimants(claims, reached, func(w *principal) bool { return w.object.Kind != vitrine.Group })
 }
 
 // mayOwn reports whether a principal, or whoever is in the group that it is, is

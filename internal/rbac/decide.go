@@ -70,7 +70,7 @@ func (a *ask) find(d *vitrine.Decision) (*bound, *role) {
 	var first *bound
 	var by *role
 	view := a.perm == imageView
-	for _, n := range a.who.reach {
+	for _, n := range a.who.bears {
 		h := a.p.held[n]
 		if h == nil {
 			continue

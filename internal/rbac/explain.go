@@ -69,7 +69,9 @@ func (a *ask) explain(x *Explanation) {
 		for i := range h.list {
 			b := &h.list[i]
 			c := judged{Considered: Considered{Binding: b.ID, Role: b.Role, Scope: b.Scope}}
-			if a.place != nil && a.place.in(b.scope) {
+			if !contains(a.who.bears, n) {
+				c.verdict, c.Detail = roleOff, "it is held by or through a disabled group"
+			} else if a.place != nil && a.place.in(b.scope) {
 				c.verdict, c.Detail = a.detail(b)
 			} else if elsewhere++; elsewhere > maxElsewhere {
 				continue

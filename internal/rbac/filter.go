@@ -138,7 +138,7 @@ func (l *lister) cellsIn(i int32) (sure, maybe Cells) {
 
 // candidates appends the bindings at a scope that grant the permission.
 func (l *lister) candidates(list []candidate, at int32) []candidate {
-	for _, n := range l.who.reach {
+	for _, n := range l.who.bears {
 		h := l.p.held[n]
 		if h == nil {
 			continue

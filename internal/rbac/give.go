@@ -226,13 +226,16 @@ func (a *admission) wait(at vitrine.Ref, why string) {
 	}
 }
 
-// own is by and all through which by can be given something: its groups, the
-// service accounts that it owns, and theirs, before and after.
+// own is by, the person for whom it acts, and all through which either can be
+// given something: groups, the service accounts that they own, and theirs, before
+// and after.
 func (a *admission) own() map[vitrine.ID]bool {
 	mine := map[vitrine.ID]bool{a.by.Principal: true}
+	person := a.actsFor()
 	for _, p := range []*Policy{a.before, a.after} {
 		for _, w := range p.who {
-			if w == nil || w.object.ID != a.by.Principal && w.object.Owner != a.by.Principal {
+			if w == nil || w.object.ID != a.by.Principal && w.object.Owner != a.by.Principal &&
+				(person == "" || w.object.ID != person && w.object.Owner != person) {
 				continue
 			}
 			for _, n := range w.reach {

@@ -8,7 +8,8 @@ import (
 
 // givesPrincipal: whoever joins a group gets its roles, and whoever becomes the
 // owner of a service account can use its, as she can where it comes to work in
-// another environment; leaving a group may lift a deny.
+// another environment; whoever is enabled has again what the bindings give that
+// stayed; leaving a group may lift a deny.
 func (a *admission) givesPrincipal(at vitrine.Ref, was, now *vitrine.Principal) error {
 	if was != nil && a.before.mayOwn(at.ID, a.at) && !a.owner() {
 		return refused(vitrine.CodeMayNotGive, at, "%s is an owner: only an owner changes, disables or deletes an owner.", at.ID)
@@ -16,13 +17,14 @@ func (a *admission) givesPrincipal(at vitrine.Ref, was, now *vitrine.Principal) 
 	if was == nil || now == nil {
 		return nil // its bindings are changes of their own
 	}
+	enabled := was.Disabled && !now.Disabled
 	switch {
 	case was.Kind != now.Kind:
 		return vitrine.Invalid(at.String(), "kind", "A principal stays what it is.")
 	case now.Kind == vitrine.Group:
 		return a.givesGroup(at, was, now)
-	case was.Owner != now.Owner, was.Environment != "" && was.Environment != now.Environment:
-		return a.givesReaching(at, []vitrine.ID{now.Owner})
+	case enabled, was.Owner != now.Owner, was.Environment != "" && was.Environment != now.Environment:
+		return a.givesReaching(at, []vitrine.ID{now.Owner, now.ID})
 	}
 	return nil
 }

@@ -34,9 +34,22 @@ func revokes(was, now *vitrine.Key) bool {
 	return sameJSON(was, &n)
 }
 
+// actsFor is the person for whom by acts, or "".
+func (a *admission) actsFor() vitrine.ID {
+	if k, ok := a.before.Key(a.by.Credential); ok && k.For != "" {
+		return k.For
+	}
+	return a.by.For
+}
+
 // answers reports whether by answers for a key: its own, its service account's,
-// or one that acts for it.
+// or one that acts for it. An agent that acts for a person answers for what both
+// do: anybody may let an agent act for her, and that makes none of its other keys
+// hers.
 func (a *admission) answers(k *vitrine.Key) bool {
+	if person := a.actsFor(); person != "" {
+		return k.Principal == a.by.Principal && k.For == person
+	}
 	if k.Principal == a.by.Principal || k.For == a.by.Principal {
 		return true
 	}
@@ -61,8 +74,10 @@ func (a *admission) givesKey(at vitrine.Ref, was, now *vitrine.Key) error {
 		return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "revoked_key", Param: at.String(), Public: "This key is revoked, for ever. Issue a new one."}
 	case now.For != "" && now.For != a.by.Principal:
 		return refused(vitrine.CodeMayNotGive, at, "A key that acts for a person is issued by that person alone.")
-	case a.answers(now):
+	case a.answers(now) && (now.Principal == a.by.Principal || now.For != ""):
 		return nil
+	case a.answers(now):
+		return a.noMoreThanOneself(at, now.Principal)
 	case a.before.mayOwn(now.Principal, a.at):
 		return refused(vitrine.CodeMayNotGive, at, "An owner's keys are issued by that owner alone.")
 	}
@@ -72,6 +87,27 @@ func (a *admission) givesKey(at vitrine.Ref, was, now *vitrine.Key) error {
 		}
 		if err := a.mayGive(at, b.Role, b.Scope); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// noMoreThanOneself: whoever owns a service account answers for it and gains no
+// right by it. She issues its keys as long as it may do nothing there that she
+// may not do herself, or give.
+func (a *admission) noMoreThanOneself(at vitrine.Ref, account vitrine.ID) error {
+	for _, b := range a.after.reaching(account) {
+		if ended(b, a.at) || a.mayGive(at, b.Role, b.Scope) == nil {
+			continue
+		}
+		grants := everything(a.after, b.Role)
+		for i := range grants {
+			if grants[i].NoUse {
+				continue
+			}
+			if what := a.usage(b.Scope).lacks(&grants[i]); what != "" {
+				return refused(vitrine.CodeMayNotGive, at, "%s may use %s at %s, and you may not: owning it gives you no right. Ask somebody with key.issue for its key.", account, what, b.Scope)
+			}
 		}
 	}
 	return nil

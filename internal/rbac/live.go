@@ -111,7 +111,13 @@ func (a *ask) identify(p *Policy, s *Subject, at time.Time) bool {
 		return true
 	}
 	a.person, ok = p.whoOf.get(person)
-	return ok && p.who[a.person].active()
+	return ok && p.who[a.person].active() && (a.key == nil || a.key.given(p.who[a.person]))
+}
+
+// given reports whether a key that acts for a person was given in her present
+// epoch.
+func (k *key) given(w *principal) bool {
+	return k.object.For == "" || k.object.ForEpoch >= w.object.Epoch
 }
 
 // live reports whether a key of a principal is of the current epoch, not revoked

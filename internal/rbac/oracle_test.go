@@ -96,11 +96,20 @@ func (o *oracle) in(id, top vitrine.ID) bool {
 
 // reach lists a principal and all its groups.
 func (o *oracle) reach(id vitrine.ID) []vitrine.ID {
+	return o.climb(id, func(*vitrine.Principal) bool { return true })
+}
+
+// bears lists a principal and those of its groups whose bindings count.
+func (o *oracle) bears(id vitrine.ID) []vitrine.ID {
+	return o.climb(id, func(g *vitrine.Principal) bool { return !g.Disabled })
+}
+
+func (o *oracle) climb(id vitrine.ID, through func(*vitrine.Principal) bool) []vitrine.ID {
 	reach := []vitrine.ID{id}
 	for again := true; again; {
 		again = false
 		for _, g := range all[*vitrine.Principal](o) {
-			in := slices.ContainsFunc(g.Members, func(m vitrine.ID) bool { return slices.Contains(reach, m) })
+			in := through(g) && slices.ContainsFunc(g.Members, func(m vitrine.ID) bool { return slices.Contains(reach, m) })
 			if in && !slices.Contains(reach, g.ID) {
 				reach, again = append(reach, g.ID), true
 			}
@@ -154,7 +163,7 @@ func (o *oracle) allowsOne(q *rbac.Question, who vitrine.ID, k *vitrine.Key, ses
 	if e := o.environment(q.Resource.Scope); p.Kind == vitrine.Service && p.Environment != "" && e != "" && e != p.Environment {
 		return false
 	}
-	reach, above := o.reach(who), o.above(q.Resource.Scope)
+	reach, above := o.bears(who), o.above(q.Resource.Scope)
 	for _, b := range all[*vitrine.Binding](o) {
 		if !slices.Contains(reach, b.Principal) || !slices.Contains(above, b.Scope) || !inTime(b, q.At) || !o.holds(b, q, who) {
 			continue
@@ -247,8 +256,9 @@ func named(some []vitrine.Permission, p vitrine.Permission) bool {
 func (o *oracle) denied(q *rbac.Question, who vitrine.ID) bool {
 	reach := o.reach(who)
 	in := func(id vitrine.ID) bool { return slices.Contains(reach, id) }
+	spared := func(id vitrine.ID) bool { return slices.Contains(o.bears(who), id) }
 	return slices.ContainsFunc(all[*vitrine.Deny](o), func(d *vitrine.Deny) bool {
-		return named(d.Permissions, q.Permission) && o.in(q.Resource.Scope, d.Scope) && !slices.ContainsFunc(d.Except, in) &&
+		return named(d.Permissions, q.Permission) && o.in(q.Resource.Scope, d.Scope) && !slices.ContainsFunc(d.Except, spared) &&
 			(slices.Contains(d.Principals, vitrine.Everyone) || slices.ContainsFunc(d.Principals, in))
 	})
 }
@@ -306,7 +316,7 @@ func (o *oracle) stands(role vitrine.ID, s *vitrine.RoleSet) bool {
 // broken in this session.
 func (o *oracle) broken(role vitrine.ID, q *rbac.Question, who vitrine.ID, k *vitrine.Key, session []vitrine.ID) bool {
 	overlap := func(a, b vitrine.ID) bool { return o.in(a, b) || o.in(b, a) }
-	reach := o.reach(who)
+	reach := o.bears(who)
 	for _, c := range all[*vitrine.Constraint](o) {
 		if c.Kind != vitrine.DynamicSoD || !o.in(q.Resource.Scope, c.Scope) {
 			continue

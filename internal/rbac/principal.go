@@ -11,7 +11,8 @@ import (
 type principal struct {
 	object *vitrine.Principal
 	in     []int32 // groups that list it, each once
-	reach  []int32 // whose bindings reach it: itself, then all its groups by id
+	reach  []int32 // itself, then all its groups by id: what rules about them mean
+	bears  []int32 // of these those whose bindings count: no disabled group, nor what is reached through one alone
 	gaps   bool    // a group: some member is not there
 }
 
@@ -56,7 +57,7 @@ func (p *Policy) buildPrincipals() Problems {
 	}
 	for i, w := range p.who {
 		if w != nil {
-			w.reach = p.reachOf(int32(i))
+			w.reach, w.bears = p.reachOf(int32(i))
 		}
 	}
 	return nil
@@ -107,13 +108,23 @@ func (p *Policy) nameCircles() Problems {
 	return g.problems
 }
 
-// reachOf is whose bindings reach a principal: itself, then its groups by id, so
-// that every node names the same binding.
-func (p *Policy) reachOf(i int32) []int32 {
+// reachOf is a principal, then its groups by id, so that every node names the
+// same binding; and of these those whose bindings count. A deny rule about a
+// disabled group still withholds.
+func (p *Policy) reachOf(i int32) (reach, bears []int32) {
+	reach = p.climb(i, func(int32) bool { return true })
+	on := func(g int32) bool { return !p.who[g].object.Disabled }
+	if bears = reach; slices.ContainsFunc(reach[1:], func(g int32) bool { return !on(g) }) {
+		bears = p.climb(i, on)
+	}
+	return reach, bears
+}
+
+func (p *Policy) climb(i int32, through func(int32) bool) []int32 {
 	reach := []int32{i}
 	for n := 0; n < len(reach); n++ {
 		for _, g := range p.who[reach[n]].in {
-			if !slices.Contains(reach, g) {
+			if through(g) && !slices.Contains(reach, g) {
 				reach = append(reach, g)
 			}
 		}

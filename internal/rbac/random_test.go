@@ -188,7 +188,7 @@ func (w world) objects() []vitrine.Object {
 		for j := range i {
 			members = append(members, holders[5+j])
 		}
-		objects = append(objects, &vitrine.Principal{ID: holders[5+i], Kind: vitrine.Group, Members: some(w, 6, members...)})
+		objects = append(objects, &vitrine.Principal{ID: holders[5+i], Kind: vitrine.Group, Members: some(w, 6, members...), Disabled: w.odds(8)})
 	}
 	for i := range roleIDs {
 		objects = append(objects, w.role(i))

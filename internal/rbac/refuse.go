@@ -40,7 +40,7 @@ func (a *ask) each(fn func(*bound)) {
 	if a.place == nil {
 		return
 	}
-	for _, n := range a.who.reach {
+	for _, n := range a.who.bears {
 		h := a.p.held[n]
 		if h == nil {
 			continue
@@ -92,18 +92,29 @@ func (a *ask) known(usable set) bool {
 	case a.resource.Kind == vitrine.KindImage:
 		return false
 	case a.place.kind == vitrine.KindOrganization:
-		return (a.resource.ID == "" || a.resource.ID == a.place.id) && a.somewhere()
+		return a.whole() && a.somewhere()
 	case a.place.kind == vitrine.KindDeployment:
 		return a.generates()
 	}
 	return false
 }
 
+// whole reports whether it is asked about the organization itself, or about
+// everything in it. A thing that only has the organization's id as its own is
+// a thing like any other.
+func (a *ask) whole() bool {
+	switch a.resource.Kind {
+	case vitrine.KindOrganization, vitrine.KindSystem, vitrine.KindBinding:
+		return a.resource.ID == "" || a.resource.ID == a.place.id
+	}
+	return a.resource.ID == ""
+}
+
 // somewhere reports whether the caller may use something of the kind at any
 // place: then it is no secret that the same is done for the whole organization.
 func (a *ask) somewhere() bool {
 	want := knowing(a.resource.Kind, a.perm)
-	return a.p.anyBound(a.who, func(b *bound) bool {
+	return a.p.anyBorne(a.who, func(b *bound) bool {
 		found := false
 		if b.program == nil && a.inTime(b) && (a.key == nil || a.key.scope == none || a.p.overlaps(b.scope, a.key.scope)) {
 			a.roles(b, func(_ int32, r *role) { found = found || r.on && r.use[anywhere]&want != 0 })
@@ -137,7 +148,7 @@ func (a *ask) generates() bool {
 		}
 		r = vitrine.Resource{Kind: vitrine.KindDeployment, ID: s.id, Scope: s.id, Model: s.model}
 		o.about(modelGenerate, &r)
-		for _, n := range o.who.reach {
+		for _, n := range o.who.bears {
 			h := a.p.held[n]
 			if h == nil {
 				continue

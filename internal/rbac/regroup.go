@@ -11,7 +11,7 @@ import (
 func (p *Policy) patchPrincipals(changed map[vitrine.ID]entry) Problems {
 	fresh := map[vitrine.ID]int32{}
 	p.who = slices.Clone(p.who)
-	var moved []int32 // who is in other groups than before
+	var moved []int32 // who is in other groups than before, or in ones that were switched
 	regrouped := map[int32][]vitrine.ID{}
 	for id, x := range changed {
 		now, _ := x.object.(*vitrine.Principal)
@@ -19,6 +19,9 @@ func (p *Policy) patchPrincipals(changed map[vitrine.ID]entry) Problems {
 		var was []vitrine.ID
 		if ok && p.who[i] != nil {
 			w := *p.who[i]
+			if w.object.Disabled != now.Disabled {
+				moved = append(moved, i) // what it gave its members, or does from now on
+			}
 			was, w.object = w.object.Members, now
 			p.who[i] = &w
 		} else {
@@ -46,7 +49,7 @@ func (p *Policy) patchPrincipals(changed map[vitrine.ID]entry) Problems {
 	}
 	for _, i := range p.below(moved) {
 		w := *p.who[i]
-		w.reach = p.reachOf(i)
+		w.reach, w.bears = p.reachOf(i)
 		p.who[i] = &w
 	}
 	return nil

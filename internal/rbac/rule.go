@@ -26,10 +26,12 @@ type deny struct {
 	except      []int32
 }
 
-// hits reports whether the rule is about a principal.
+// hits reports whether the rule is about a principal. A disabled group still
+// puts its members under the rule, and spares them from it no more.
 func (d *deny) hits(w *principal) bool {
 	reaches := func(i int32) bool { return slices.Contains(w.reach, i) }
-	return (d.everyone || slices.ContainsFunc(d.principals, reaches)) && !slices.ContainsFunc(d.except, reaches)
+	spares := func(i int32) bool { return slices.Contains(w.bears, i) }
+	return (d.everyone || slices.ContainsFunc(d.principals, reaches)) && !slices.ContainsFunc(d.except, spares)
 }
 
 // gate is a compiled constraint on how permissions are used: with a fresh second

@@ -31,7 +31,7 @@ func (p *Policy) Who(perm vitrine.Permission, r vitrine.Resource, at time.Time) 
 	candidates := p.holders(n)
 	var all []Holder
 	for i, w := range p.who {
-		if !w.active() || !slices.ContainsFunc(w.reach, func(h int32) bool { return candidates[h] }) {
+		if !w.active() || !slices.ContainsFunc(w.bears, func(h int32) bool { return candidates[h] }) {
 			continue
 		}
 		s := Subject{Principal: w.object.ID}
@@ -63,7 +63,7 @@ func (p *Policy) holders(at int32) []bool {
 // a condition, or else the first that does with one.
 func (a *ask) holder(who int32) (Holder, bool) {
 	var best *Holder
-	for _, n := range a.who.reach {
+	for _, n := range a.who.bears {
 		h := a.p.held[n]
 		if h == nil {
 			continue
