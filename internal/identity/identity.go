@@ -149,7 +149,7 @@ func (d *Directory) refuse(ctx context.Context, by access.Caller, now *rbac.Poli
 func (d *Directory) ask(ctx context.Context, by access.Caller, now *rbac.Policy, a access.Act) (*access.Ticket, error) {
 	k := &vitrine.Key{Principal: a.Resource.Owner} // one that is to be issued
 	if o, ok := now.Object(refOf(a)); ok {
-		a.Resource = policy.Resource(now, o)
+		a.Resource = now.Resource(o)
 		k, _ = o.(*vitrine.Key)
 	} else if org := now.Organization(); org != nil {
 		a.Resource.Scope = org.ID

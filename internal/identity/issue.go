@@ -153,7 +153,7 @@ func known(now *rbac.Policy, by *access.Caller, k *vitrine.Key) error {
 			continue
 		}
 		o, ok := now.Object(vitrine.Ref{Kind: vitrine.KindRole, ID: id})
-		if !ok || !now.Decide(&rbac.Question{Subject: by.Subject, Permission: vitrine.RoleView, Resource: policy.Resource(now, o), At: k.Created}).Allow {
+		if !ok || !now.Decide(&rbac.Question{Subject: by.Subject, Permission: vitrine.RoleView, Resource: now.Resource(o), At: k.Created}).Allow {
 			return vitrine.Invalid("roles", "unknown_role", "There is no such role, or you may not know of it.")
 		}
 	}

@@ -133,7 +133,7 @@ func (p *Policies) Object(ctx context.Context, by access.Caller, ref vitrine.Ref
 	r := vitrine.Resource{ID: ref.ID}
 	o, ok := now.Object(ref)
 	if ok {
-		r = Resource(now, o)
+		r = now.Resource(o)
 	}
 	t, err := p.guard.Check(ctx, by, access.Act{Permission: perm, Op: "read", Resource: r})
 	if err != nil {
@@ -143,46 +143,6 @@ func (p *Policies) Object(ctx context.Context, by access.Caller, ref vitrine.Ref
 		return nil, 0, err
 	}
 	return redact(o), now.ChangedAt(ref), nil
-}
-
-// Resource is what a decision about an object of the policy looks at. What has
-// no place of its own lies in the organization.
-func Resource(now *rbac.Policy, o vitrine.Object) vitrine.Resource {
-	ref := o.Ref()
-	r := vitrine.Resource{Kind: ref.Kind, ID: ref.ID}
-	if org := now.Organization(); org != nil {
-		r.Scope = org.ID
-	}
-	switch o := o.(type) {
-	case *vitrine.Organization, *vitrine.Project:
-		r.Scope = ref.ID
-	case *vitrine.Dataset:
-		r.Scope, r.Owner = o.ID, o.Owner
-	case *vitrine.Deployment:
-		r.Scope, r.Model = o.ID, o.Model
-	case *vitrine.Binding:
-		r.Scope = o.Scope
-	case *vitrine.Deny:
-		r.Scope = o.Scope
-	case *vitrine.Constraint:
-		r.Scope = cmpOr(o.Scope, r.Scope)
-	case *vitrine.Key:
-		r.Scope, r.Owner = cmpOr(o.Scope, r.Scope), o.Principal
-	case *vitrine.Principal:
-		r.Owner = o.Owner
-	case *vitrine.Budget:
-		if o.Kind == vitrine.BudgetProject && vitrine.ID(o.Subject) != vitrine.Everyone {
-			r.Scope = vitrine.ID(o.Subject)
-		}
-	}
-	return r
-}
-
-func cmpOr(id, otherwise vitrine.ID) vitrine.ID {
-	if id != "" {
-		return id
-	}
-	return otherwise
 }
 
 // maxHistory bounds a page of the history.

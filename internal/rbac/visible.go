@@ -15,7 +15,7 @@ func (p *Policy) Visible(s *Subject, perm vitrine.Permission, k vitrine.Kind, at
 	known := map[vitrine.ID]bool{}
 	var all []vitrine.ID
 	for _, o := range p.Objects(k) {
-		q.Resource = p.resource(o)
+		q.Resource = p.Resource(o)
 		ok, seen := known[q.Resource.Scope]
 		if !seen {
 			var owned bool
@@ -55,9 +55,9 @@ func (a *ask) permits() bool {
 	return code == ""
 }
 
-// resource is what a question about an object of the policy looks at. What has
+// Resource is what a question about an object of the policy looks at. What has
 // no place of its own lies in the organization.
-func (p *Policy) resource(o vitrine.Object) vitrine.Resource {
+func (p *Policy) Resource(o vitrine.Object) vitrine.Resource {
 	ref := o.Ref()
 	r := vitrine.Resource{Kind: ref.Kind, ID: ref.ID}
 	if p.org != nil {
