@@ -53,6 +53,12 @@ type Bucket interface {
 	List(ctx context.Context, after string, limit int) ([]Info, error)
 }
 
+// Roomy is a bucket whose room ends. Free is how many bytes it can still take;
+// whoever asked first has no claim to them.
+type Roomy interface {
+	Free() (int64, error)
+}
+
 // Writer writes one blob. It is not safe for concurrent use. Exactly one of
 // Commit and Abort ends it; then Write and Commit answer fs.ErrClosed.
 type Writer interface {

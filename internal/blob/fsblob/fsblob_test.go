@@ -48,6 +48,12 @@ func tree(t *testing.T, dir string) []string {
 	return out
 }
 
+func TestFree(t *testing.T) {
+	if n, err := open(t, t.TempDir()).Free(); n <= 0 || err != nil {
+		t.Errorf("%d bytes are free, %v", n, err)
+	}
+}
+
 // The layout is a format: a later version has to find these files.
 func TestLayout(t *testing.T) {
 	dir := t.TempDir()

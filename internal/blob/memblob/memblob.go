@@ -40,6 +40,8 @@ type Bucket struct {
 	Before, After Fault
 	// Now is the clock of Info.Changed; nil is time.Now.
 	Now func() time.Time
+	// Room says how many bytes are free; nil is very many.
+	Room func() (int64, error)
 
 	mu    sync.Mutex
 	blobs map[string]kept
@@ -50,7 +52,18 @@ type kept struct {
 	changed time.Time
 }
 
-var _ blob.Bucket = (*Bucket)(nil)
+var (
+	_ blob.Bucket = (*Bucket)(nil)
+	_ blob.Roomy  = (*Bucket)(nil)
+)
+
+// Free implements blob.Roomy.
+func (b *Bucket) Free() (int64, error) {
+	if b.Room == nil {
+		return 1 << 50, nil
+	}
+	return b.Room()
+}
 
 // do does one operation between its faults.
 func (b *Bucket) do(ctx context.Context, op Op, name string, deed func() error) error {
