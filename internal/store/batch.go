@@ -91,6 +91,9 @@ func (s *Store) attempt(c *conn, b *batch) (err error) {
 	t := &Tx{s: s, c: c, now: s.now().UTC().Truncate(time.Microsecond)}
 	for _, it := range b.items {
 		it.run(t)
+		if s.d.full(it.result) {
+			t.lost = it.result // what follows would not fit either
+		}
 		if t.lost != nil {
 			return fmt.Errorf("the transaction is lost: %w", t.lost)
 		}
@@ -118,12 +121,17 @@ func (s *Store) faulty(stage string) error {
 	return s.fault(stage)
 }
 
-// run runs the item's function and lets the entry say how it ended.
+// run runs the item's function and lets the entry say how it ended. Where the
+// disk is full nothing is done, and no more is recorded than what was refused.
 func (it *item) run(t *Tx) {
-	if it.fn == nil {
+	switch {
+	case it.tried, t.s.Full() && it.acts():
+		it.result = ErrFull
+	case it.fn != nil:
+		it.result = t.savepoint(it.fn)
+	default:
 		return
 	}
-	it.result = t.savepoint(it.fn)
 	if it.entry == nil {
 		return
 	}
@@ -291,12 +299,12 @@ func (c *conn) insertLines(lines []logLine) error {
 	return nil
 }
 
-// stands finds out whether a batch whose COMMIT failed is there all the same.
-// Taking the lock waits for the lost transaction to end. A database that does
-// not answer is asked again for doubtTime.
-func (s *Store) stands(b *batch) bool {
+// stands finds out whether a batch whose COMMIT failed is there all the same;
+// known is false where the database does not answer for doubtTime. Taking the
+// lock waits for the lost transaction to end.
+func (s *Store) stands(b *batch) (stands, known bool) {
 	if len(b.rows) == 0 {
-		return false
+		return false, false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), doubtTime)
 	defer cancel()
@@ -314,11 +322,11 @@ func (s *Store) stands(b *batch) bool {
 			return err
 		})
 		if err == nil {
-			return bytes.Equal(hash, last.hash[:])
+			return bytes.Equal(hash, last.hash[:]), true
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

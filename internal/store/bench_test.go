@@ -126,8 +126,8 @@ func BenchmarkImages(b *testing.B) {
 				b.Run(fmt.Sprintf("datasets=%d/%s", count, page.name), func(b *testing.B) {
 					for b.Loop() {
 						got, err := s.Images(b.Context(), store.ImageQuery{Sets: []store.ImageSet{set}, After: page.after})
-						if err != nil || len(got) == 0 {
-							b.Fatal(len(got), err)
+						if err != nil || len(got.Rows) == 0 {
+							b.Fatal(got, err)
 						}
 					}
 				})

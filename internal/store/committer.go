@@ -19,13 +19,6 @@ type Receipt struct {
 // maxBatch bounds how many acts share a commit, and so how long one waits.
 const maxBatch = 1024
 
-// batchTime bounds a batch; a database that hangs must not hang everybody.
-const batchTime = 60 * time.Second
-
-// doubtTime bounds how long a database that failed at COMMIT is asked whether the
-// batch stands.
-const doubtTime = 10 * time.Second
-
 // Commit records e and runs fn, which may be nil, in the same transaction; both
 // are durable at return. It fills in e.Seq and, where it is zero, e.Time; fn
 // may still change e (a revision, an alert). If fn fails, what it did is undone
@@ -33,11 +26,11 @@ const doubtTime = 10 * time.Second
 // that refuses, and fn's error is returned with the receipt.
 //
 // An error that wraps ErrUnrecorded means that nothing was recorded and nothing
-// done, and e is as it was: refuse. A database that fails at COMMIT is asked
-// again whether it stands; only where it does not answer for doubtTime, what is
-// answered as unrecorded may be found recorded later. A ctx that ends while the
-// act is queued takes it back; once it has started it is carried through, and
-// the answer tells what happened.
+// done, and e is as it was: refuse. ErrDoubt means that nobody knows: the
+// database failed at COMMIT and does not answer whether it stands. A ctx that
+// ends while the act is queued, or a database that does not begin it within
+// waitTime, takes it back; once it has begun it is carried through, and the
+// answer tells what happened. Where the disk is full, see Full.
 func (s *Store) Commit(ctx context.Context, e *vitrine.Entry, fn func(*Tx) error) (Receipt, error) {
 	entry.Clean(e)
 	it := &item{entry: e, was: *e, fn: fn}
@@ -98,18 +91,24 @@ func (s *Store) follow(ctx context.Context) {
 }
 
 // commit commits a batch and wakes its waiters. It answers the connection to
-// go on with, or nil.
+// go on with, or nil. An act begins when the database has given the turn: until
+// then whoever waits for it may still leave, so one that hangs holds nobody.
 func (s *Store) commit(c *conn, items []*item) *conn {
 	b := &batch{s: s, items: items[:0:len(items)]}
+	c, end, err := s.takeTurn(c, b)
 	for _, it := range items {
 		if it.start() {
 			b.items = append(b.items, it)
 		}
 	}
-	if len(b.items) == 0 {
-		return c
+	if err == nil {
+		c, err = s.carry(c, b)
+		end()
 	}
-	c, err := s.transact(c, b)
+	if s.space.ran(s.d.full(err)) && len(b.items) > 0 {
+		c, b, err = s.tell(c, b)
+	}
+	s.written(b, err)
 	if err == nil {
 		s.people.publish(b.head.forgets, b.fresh)
 		if len(b.rows) > 0 {
@@ -119,7 +118,7 @@ func (s *Store) commit(c *conn, items []*item) *conn {
 	for _, it := range b.items {
 		if err != nil {
 			it.forget()
-			it.finish(unrecorded(err))
+			it.finish(unanswered(err))
 			continue
 		}
 		it.finish(it.result)
@@ -127,37 +126,51 @@ func (s *Store) commit(c *conn, items []*item) *conn {
 	return c
 }
 
-// transact runs the batch in one transaction. A connection that went away
-// between two batches is replaced: nothing was tried on it.
-func (s *Store) transact(c *conn, b *batch) (*conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
-	defer cancel()
+// takeTurn begins the transaction of a batch. A connection that went away between
+// two batches is replaced: nothing was tried on it. end frees what bounds it.
+func (s *Store) takeTurn(c *conn, b *batch) (_ *conn, end func(), err error) {
 	if c != nil {
-		c.ctx = ctx
-		if err := s.begin(c, b); err != nil {
-			c.discard()
-			c = nil
+		end = c.bound(turnTime)
+		if err := s.begin(c, b); err == nil {
+			return c, end, nil
 		}
+		c.discard()
+		end()
 	}
-	if c == nil {
-		sc, err := s.write.Conn(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("connect: %w", err)
-		}
-		c = newConn(ctx, sc, s.d)
-		if err := s.begin(c, b); err != nil {
-			c.discard()
-			return nil, err
-		}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), turnTime, errSilent)
+	defer cancel()
+	sc, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect: %w", err)
 	}
+	c = newConn(ctx, sc, s.d)
+	end = c.bound(turnTime)
+	if s.Full() {
+		err = c.control(s.d.spare)
+	}
+	if err = errors.Join(err, s.begin(c, b)); err != nil {
+		c.discard()
+		end()
+		return nil, nil, err
+	}
+	return c, end, nil
+}
+
+// carry carries a batch that has begun through. It answers the connection to go
+// on with, or nil.
+func (s *Store) carry(c *conn, b *batch) (*conn, error) {
 	err := s.attempt(c, b)
 	if err == nil {
 		return c, nil
 	}
 	if doubt, ok := errors.AsType[*doubtError](err); ok {
 		c.discard()
-		if s.stands(b) {
+		stands, known := s.stands(b)
+		switch {
+		case stands:
 			return nil, nil
+		case known:
+			return nil, doubt.err
 		}
 		return nil, doubt
 	}
@@ -166,4 +179,24 @@ func (s *Store) transact(c *conn, b *batch) (*conn, error) {
 		return nil, err
 	}
 	return c, err
+}
+
+// tell records of a batch that found the disk full no more than that. Nothing of
+// it stands, and what its functions did is not tried a second time.
+func (s *Store) tell(c *conn, failed *batch) (*conn, *batch, error) {
+	for _, it := range failed.items {
+		it.forget()
+		it.tried = it.acts()
+	}
+	if c != nil {
+		c.discard() // the next one minds the space, see takeTurn
+	}
+	b := &batch{s: s, items: failed.items}
+	c, end, err := s.takeTurn(nil, b)
+	if err != nil {
+		return c, b, err
+	}
+	defer end()
+	c, err = s.carry(c, b)
+	return c, b, err
 }

@@ -157,3 +157,38 @@ func TestDamagedPerson(t *testing.T) {
 		storetest.Verify(t, s)
 	})
 }
+
+// One image that does not open takes no others out of a list, and pages go on
+// behind it.
+func TestDamagedImageInAList(t *testing.T) {
+	for _, text := range []string{
+		`UPDATE images SET sealed = data_key WHERE id = 'img-000000001'`,
+		`UPDATE images SET tier = tier + 256 WHERE id = 'img-000000001'`,
+		`UPDATE images SET category = -1 WHERE id = 'img-000000001'`,
+	} {
+		storetest.Each(t, func(t *testing.T, url string) {
+			s := damaged(t, url, text)
+			set := store.ImageSet{Datasets: []vitrine.ID{"dataset-1"}, Cells: ^uint32(0)}
+			for _, limit := range []int{1, 2, 3, 10} {
+				var good, bad []vitrine.ID
+				q := store.ImageQuery{Sets: []store.ImageSet{set}, Limit: limit}
+				for full := true; full; {
+					page, err := s.Images(t.Context(), q)
+					if err != nil {
+						t.Fatalf("%s: %v", text, err)
+					}
+					for _, m := range page.Rows {
+						good = append(good, m.ID)
+					}
+					bad, full, q.After = append(bad, page.Damaged...), page.Full, page.Last
+				}
+				if len(good) != 2 || len(bad) != 1 || bad[0] != "img-000000001" {
+					t.Errorf("%s, in pages of %d: got %q and damaged %q; want two and one", text, limit, good, bad)
+				}
+			}
+			if _, err := s.Image(t.Context(), "img-000000001"); !errors.Is(err, store.ErrDamaged) {
+				t.Errorf("%s: the image itself: got %v; want damaged", text, err)
+			}
+		})
+	}
+}

@@ -39,6 +39,7 @@ type dialect struct {
 	alone    string             // waits until no other session prepares this database; "" where none can
 	chunks   []int              // rows in one INSERT into the log, falling
 	table    string             // finds a table by name
+	spare    string             // lets a connection take as little space as it can
 	unsafe   string             // why a commit would not be durable; "" where it is
 }
 
@@ -53,6 +54,7 @@ var sqliteDialect = &dialect{
 	walk:     "+", // without statistics it would sort all that the index finds
 	chunks:   []int{16, 4, 1},
 	table:    `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1`,
+	spare:    `PRAGMA wal_autocheckpoint = 256`,
 	unsafe: `SELECT CASE journal_mode WHEN 'wal' THEN '' ELSE 'its file system keeps no write-ahead log' END
 		FROM pragma_journal_mode`,
 }
@@ -120,6 +122,13 @@ func (d *dialect) ready(args []any) error {
 }
 
 func badText(s string) bool { return strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) }
+
+// full reports whether err is of an embedded database that finds no room.
+func (d *dialect) full(err error) bool {
+	const sqliteFull = 13
+	var e interface{ Code() int }
+	return d.embedded && errors.As(err, &e) && e.Code()&0xff == sqliteFull
+}
 
 const policyChannel = "vitrine_policy"
 

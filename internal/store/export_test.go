@@ -1,5 +1,10 @@
 package store
 
+import (
+	"testing"
+	"time"
+)
+
 // SetFault makes commits call f before and after their COMMIT; an error fails
 // them there. Set it while nothing is committed.
 func SetFault(s *Store, f func(stage string) error) { s.fault = f }
@@ -21,4 +26,11 @@ func Prepared(s *Store) int {
 	s.read.mu.Lock()
 	defer s.read.mu.Unlock()
 	return len(s.read.m)
+}
+
+// Hurry waits a tenth as long for a database that hangs.
+func Hurry(t testing.TB) {
+	was := []time.Duration{waitTime, turnTime, answerTime, doubtTime}
+	waitTime, turnTime, answerTime, doubtTime = was[0]/10, was[1]/10, was[2]/10, was[3]/10
+	t.Cleanup(func() { waitTime, turnTime, answerTime, doubtTime = was[0], was[1], was[2], was[3] })
 }

@@ -27,6 +27,7 @@ const (
 	qImageVersion = `SELECT version FROM images WHERE id = $1 AND deleted = 0`
 	qDeleteImage  = `UPDATE images SET deleted = 1, data_key = $1, sealed = $1, version = version + 1
 		WHERE id = $2 AND version = $3 AND deleted = 0`
+	qImageIn     = `SELECT id FROM images WHERE dataset = $1 AND deleted = 0 LIMIT 1`
 	qImageBlobs  = `SELECT name FROM blobs WHERE image = $1 AND inline IS NULL ORDER BY name`
 	qDeleteBlobs = `DELETE FROM blobs WHERE image = $1`
 	qDeleteLinks = `DELETE FROM links WHERE image = $1`
@@ -48,7 +49,12 @@ func Cell(c vitrine.Category, t vitrine.Tier) int {
 	return (int(c)-1)*len(vitrine.Tiers) + int(t.Effective()) - 1
 }
 
-// Image answers an image; ErrNotFound where there is none, or it was deleted.
+// ErrDamaged marks an image that was changed outside: what its row says is not
+// what was sealed, so nothing of it can be trusted.
+var ErrDamaged = errors.New("changed outside")
+
+// Image answers an image; ErrNotFound where there is none, or it was deleted,
+// ErrDamaged where its row does not open.
 func (s *Store) Image(ctx context.Context, id vitrine.ID) (*ImageRow, error) {
 	m, err := s.scanImage(s.read.row(ctx, qImage, string(id)))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -60,10 +66,11 @@ func (s *Store) Image(ctx context.Context, id vitrine.ID) (*ImageRow, error) {
 	return &m, nil
 }
 
+// scanImage reads a row. An error that is ErrDamaged is about this image alone;
+// it comes with what the row says.
 func (s *Store) scanImage(r row) (ImageRow, error) {
 	var m ImageRow
-	var category, tier uint8
-	var created int64
+	var category, tier, created int64
 	var sealed []byte
 	var cell int
 	err := r.Scan(&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed, &cell)
@@ -72,10 +79,10 @@ func (s *Store) scanImage(r row) (ImageRow, error) {
 	}
 	m.Category, m.Tier, m.Created = vitrine.Category(category), vitrine.Tier(tier), fromMicros(created)
 	if err := s.openJSON(sealed, detailName(&m.Image), &m.Detail); err != nil {
-		return m, fmt.Errorf("image %s, or what stands beside it, was changed outside: %w", m.ID, err)
+		return m, fmt.Errorf("image %s, or what stands beside it, was %w: %w", m.ID, ErrDamaged, err)
 	}
-	if cell != Cell(m.Category, m.Tier) {
-		return m, fmt.Errorf("image %s is listed under another category or tier than it has: it was changed outside", m.ID)
+	if int64(m.Category) != category || int64(m.Tier) != tier || cell != Cell(m.Category, m.Tier) {
+		return m, fmt.Errorf("image %s is listed under another category or tier than it has: it was %w", m.ID, ErrDamaged)
 	}
 	return m, nil
 }

@@ -28,6 +28,7 @@ const (
 	qLink       = `SELECT ` + linkColumns + ` FROM links WHERE hash = $1`
 	qLinks      = `SELECT ` + linkColumns + ` FROM links WHERE image = $1 ORDER BY created DESC, id DESC LIMIT 1000`
 	qRevokeLink = `UPDATE links SET revoked = $1 WHERE id = $2 AND revoked = 0`
+	qPurgeLinks = `DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires < $1 ORDER BY expires LIMIT $2)`
 	qUseLink    = `UPDATE links SET uses = uses + 1 WHERE id = $1 AND revoked = 0`
 )
 
@@ -96,4 +97,14 @@ func (t *Tx) touchLink(id vitrine.ID, query string, args ...any) error {
 		return notFound("link")
 	}
 	return nil
+}
+
+// PurgeLinks forgets up to n links that expired before a time, and answers how
+// many.
+func (t *Tx) PurgeLinks(before time.Time, n int) (int64, error) {
+	gone, err := t.c.exec(qPurgeLinks, micros(before), n)
+	if err != nil {
+		return 0, fmt.Errorf("purge links: %w", err)
+	}
+	return gone, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,22 +33,44 @@ type ImageQuery struct {
 	Limit int        // 0 is 50; at most 1000
 }
 
-// Images answers a page of exactly what the sets hold.
-func (s *Store) Images(ctx context.Context, q ImageQuery) ([]ImageRow, error) {
+// ImagePage is a page of images.
+type ImagePage struct {
+	Rows    []ImageRow
+	Damaged []vitrine.ID // would be on the page, but their rows do not open
+	Last    Cursor       // of the last image looked at, damaged or not
+	Full    bool         // there are as many as were asked for; there may be more
+}
+
+// Images answers a page of exactly what the sets hold. One image that is damaged
+// takes no others with it: it is not in Rows, since in which sets it is cannot be
+// trusted either.
+func (s *Store) Images(ctx context.Context, q ImageQuery) (*ImagePage, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 1000)
+	page := &ImagePage{Last: q.After}
 	sets := merge(q.Sets)
 	if len(sets) == 0 {
-		return nil, nil
+		return page, nil
 	}
 	text, args := pageQuery(s.d, sets, q.After, q.Limit)
-	rows, err := s.read.once(ctx, text, args...)
-	page, err := collect(rows, err, s.scanImage)
-	if err != nil {
+	l := limited(ctx, readTime)
+	rows, err := s.read.once(l.ctx, text, args...)
+	all, err := collect(rows, err, func(r row) (ImageRow, error) {
+		m, err := s.scanImage(r)
+		if errors.Is(err, ErrDamaged) {
+			page.Damaged, err = append(page.Damaged, m.ID), nil
+		}
+		return m, err
+	})
+	if err = l.end(err); err != nil {
 		return nil, fmt.Errorf("list images: %w", err)
 	}
+	if page.Full = len(all) == q.Limit; len(all) > 0 {
+		page.Last = Cursor{Created: all[len(all)-1].Created, ID: all[len(all)-1].ID}
+	}
+	page.Rows = slices.DeleteFunc(all, func(m ImageRow) bool { return slices.Contains(page.Damaged, m.ID) })
 	return page, nil
 }
 

@@ -223,7 +223,7 @@ func (s *Store) opener(ctx context.Context, parts [][]entry.Part) (*sealer, erro
 	}}, nil
 }
 
-func (s *Store) scanKeys(rows *sql.Rows, keys map[personEpoch]seal.Key) error {
+func (s *Store) scanKeys(rows *results, keys map[personEpoch]seal.Key) error {
 	defer rows.Close()
 	for rows.Next() {
 		var person string
@@ -241,5 +241,5 @@ func (s *Store) scanKeys(rows *sql.Rows, keys map[personEpoch]seal.Key) error {
 		}
 		keys[personEpoch{person, uint32(epoch)}] = k
 	}
-	return rows.Err()
+	return rows.end(rows.Err())
 }

@@ -220,8 +220,9 @@ func scanSet(r row) (AppliedSet, error) {
 //
 // ErrConflict when another was faster, a change's IfRevision does not hold, or
 // it would use the id of something deleted for anything else than the very
-// same object again. ErrNotFound for deleting what is not there. Deleting a key
-// or a provider's credential also deletes its use or its secret.
+// same object again, or delete a dataset that holds images. ErrNotFound for
+// deleting what is not there. Deleting a key or a provider's credential also
+// deletes its use or its secret.
 func (t *Tx) ApplyChanges(from int64, actor vitrine.ID, set *vitrine.ChangeSet) (revision int64, err error) {
 	if set.IfRevision != 0 && set.IfRevision != from {
 		return 0, errStale
@@ -310,6 +311,8 @@ func (t *Tx) deleteObject(ref vitrine.Ref, revision int64) error {
 		return err
 	}
 	switch ref.Kind {
+	case vitrine.KindDataset:
+		return t.holdsNone(ref)
 	case vitrine.KindKey:
 		_, err := t.c.exec(qDeleteKeyUse, string(ref.ID))
 		return err
@@ -317,4 +320,29 @@ func (t *Tx) deleteObject(ref vitrine.Ref, revision int64) error {
 		return t.DeleteCredentialSecret(ref.ID)
 	}
 	return nil
+}
+
+// holdsNone refuses where a dataset holds images, also damaged ones: their keys
+// would stay where nobody can reach them any more.
+func (t *Tx) holdsNone(dataset vitrine.Ref) error {
+	var image string
+	switch err := t.c.row(qImageIn, string(dataset.ID)).Scan(&image); {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "dataset_not_empty", Param: string(dataset.ID),
+		Public: fmt.Sprintf("%s still holds images. Delete or move them first.", dataset)}
+}
+
+// Deleted reports whether an object was in the policy and was deleted.
+func (t *Tx) Deleted(ref vitrine.Ref) (bool, error) {
+	var doc string
+	var deleted, at int64
+	err := t.c.row(qObject, string(ref.Kind), string(ref.ID)).Scan(&doc, &deleted, &at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("was %s deleted: %w", ref, err)
+	}
+	return err == nil && deleted != 0, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/entry"
@@ -18,15 +19,31 @@ var ErrUnrecorded error = &vitrine.Error{
 	Public: "This could not be recorded, so it was not done. Try again.", RetryAfter: 1,
 }
 
+// ErrDoubt says that an act was begun and nobody knows how it ended: it may be
+// recorded and done. It is of kind vitrine.ErrUnavailable.
+var ErrDoubt error = &vitrine.Error{
+	Kind: vitrine.ErrUnavailable, Code: "outcome_unknown",
+	Public: "The database does not say whether this was recorded and done. Look before you repeat it.", RetryAfter: 5,
+}
+
 var errClosed = errors.New("the committer has stopped")
 
 func unrecorded(cause error) error { return fmt.Errorf("%w: %w", ErrUnrecorded, cause) }
+
+// unanswered is what is told of a batch that failed.
+func unanswered(err error) error {
+	if doubt, ok := errors.AsType[*doubtError](err); ok {
+		return fmt.Errorf("%w: %w", ErrDoubt, doubt)
+	}
+	return unrecorded(err)
+}
 
 // item is one act in the queue.
 type item struct {
 	entry *vitrine.Entry // nil: maintenance
 	was   vitrine.Entry  // the entry before it was touched
 	fn    func(*Tx) error
+	tried bool // found the disk full, and is not tried again
 
 	parts     []entry.Part // sealed ahead
 	sealed    bool
@@ -40,7 +57,7 @@ type item struct {
 	result  error // fn's, or why nothing was recorded
 }
 
-// An item is waiting until the committer starts it or its waiter leaves.
+// An item waits until the committer starts it or its waiter leaves.
 const (
 	waiting int32 = iota
 	started
@@ -48,6 +65,12 @@ const (
 )
 
 func (it *item) start() bool { return it.state.CompareAndSwap(waiting, started) }
+
+// acts reports whether more follows from the item than that it is recorded.
+func (it *item) acts() bool {
+	return it.fn != nil || it.entry != nil && it.was.Outcome == vitrine.Allowed
+}
+
 func (it *item) leave() bool { return it.state.CompareAndSwap(waiting, left) }
 
 // forget takes back what a batch that did not stand noted.
@@ -157,8 +180,9 @@ func (q *queue) leftover() []*item {
 	return items
 }
 
-// submit waits until it is done. A waiter who leaves while the act is queued
-// takes it along; once it has started it is carried through.
+// submit waits until it is done. A waiter who leaves while the act is queued, or
+// was there for waitTime, takes it along; once it has started it is carried
+// through.
 func (s *Store) submit(ctx context.Context, it *item) error {
 	if err := ctx.Err(); err != nil {
 		return unrecorded(err)
@@ -167,13 +191,20 @@ func (s *Store) submit(ctx context.Context, it *item) error {
 	if !s.queue.push(it) {
 		return unrecorded(errClosed)
 	}
+	wait := time.NewTimer(waitTime)
+	defer wait.Stop()
+	var why error
 	select {
 	case <-it.done:
+		return it.result
 	case <-ctx.Done():
-		if it.leave() {
-			return unrecorded(ctx.Err())
-		}
-		<-it.done
+		why = ctx.Err()
+	case <-wait.C:
+		why = errSilent
 	}
+	if it.leave() {
+		return unrecorded(why)
+	}
+	<-it.done
 	return it.result
 }

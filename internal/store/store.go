@@ -29,7 +29,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vitrine.dev/vitrine"
@@ -42,6 +45,9 @@ type Config struct {
 	Seal seal.Key         // installation key: seals details, person keys, secrets, arguments
 	Now  func() time.Time // nil is time.Now
 	Node string           // name of this node in leases; "" is "node"
+	// Reserve is how many bytes are kept free beside an embedded database for
+	// what a full disk must still record, see Store.Full; 0 keeps none.
+	Reserve int64
 }
 
 // Store is the database. It is safe for concurrent use.
@@ -57,6 +63,8 @@ type Store struct {
 	people   *people
 	appended broadcast
 	policy   chan struct{} // nil where there are no other nodes
+	space    space
+	failing  atomic.Bool // the last that was to be written was not
 
 	// fault, in tests, fails a commit before or after it became durable.
 	fault func(stage string) error
@@ -81,6 +89,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.node == "" {
 		s.node = "node"
 	}
+	if path, ok := strings.CutPrefix(c.URL, "sqlite:"); ok && c.Reserve > 0 {
+		s.space.path, s.space.size = filepath.Join(filepath.Dir(path), "reserve"), c.Reserve
+	}
 	if d.notify != "" {
 		s.policy = make(chan struct{}, 1)
 	}
@@ -94,6 +105,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) prepare(ctx context.Context) error {
+	if err := s.space.keep(); err != nil && !errors.Is(err, ErrFull) {
+		return err
+	}
 	if err := s.migrate(ctx); err != nil {
 		return fmt.Errorf("bring the database to this version: %w", err)
 	}
@@ -144,12 +158,6 @@ func (s *Store) checkKey(t *Tx) error {
 		return fmt.Errorf("this database was sealed under another installation key: %w", err)
 	}
 	return nil
-}
-
-// Ping asks the database whether it answers.
-func (s *Store) Ping(ctx context.Context) error {
-	_, err := s.Revision(ctx)
-	return err
 }
 
 // Close commits what is queued, ends Run and closes the database.

@@ -25,7 +25,7 @@ type Tx struct {
 
 // queryer is what reads, inside a commit or outside.
 type queryer interface {
-	rows(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	rows(ctx context.Context, query string, args ...any) (*results, error)
 }
 
 // conn is the writer's connection with its prepared statements.
@@ -33,6 +33,7 @@ type conn struct {
 	*sql.Conn
 	d     *dialect
 	ctx   context.Context
+	quiet *time.Timer // ends ctx, unless another statement begins before
 	stmts map[string]*sql.Stmt
 }
 
@@ -40,7 +41,24 @@ func newConn(ctx context.Context, c *sql.Conn, d *dialect) *conn {
 	return &conn{Conn: c, d: d, ctx: ctx, stmts: map[string]*sql.Stmt{}}
 }
 
+// bound gives the connection to one transaction, whose first statement may take
+// first and each later one answerTime. What it answers ends that.
+func (c *conn) bound(first time.Duration) (end func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c.ctx = ctx
+	c.quiet = time.AfterFunc(first, func() { cancel(errSilent) })
+	return func() { c.quiet.Stop(); cancel(nil) }
+}
+
+// asked begins to wait for an answer.
+func (c *conn) asked() {
+	if c.quiet != nil {
+		c.quiet.Reset(answerTime)
+	}
+}
+
 func (c *conn) stmt(query string) (*sql.Stmt, error) {
+	c.asked()
 	if st, ok := c.stmts[query]; ok {
 		return st, nil
 	}
@@ -70,6 +88,7 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 
 // control runs BEGIN, COMMIT and their like.
 func (c *conn) control(query string) error {
+	c.asked()
 	_, err := c.ExecContext(c.ctx, query)
 	return err
 }
@@ -85,7 +104,7 @@ func (c *conn) row(query string, args ...any) row {
 	return st.QueryRowContext(c.ctx, args...)
 }
 
-func (c *conn) rows(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+func (c *conn) rows(_ context.Context, query string, args ...any) (*results, error) {
 	if err := c.d.ready(args); err != nil {
 		return nil, err
 	}
@@ -93,7 +112,8 @@ func (c *conn) rows(_ context.Context, query string, args ...any) (*sql.Rows, er
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(c.ctx, args...)
+	rows, err := st.QueryContext(c.ctx, args...)
+	return &results{Rows: rows, limit: unlimited}, err
 }
 
 // discard gives the connection up for good, and with it the transaction.
@@ -151,31 +171,34 @@ func (r *statements) row(ctx context.Context, query string, args ...any) row {
 	if err := r.d.ready(args); err != nil {
 		return failedRow{err}
 	}
-	st, err := r.stmt(ctx, query)
+	l := limited(ctx, readTime)
+	st, err := r.stmt(l.ctx, query)
 	if err != nil {
-		return failedRow{err}
+		return failedRow{l.end(err)}
 	}
-	return st.QueryRowContext(ctx, args...)
+	return limitedRow{st.QueryRowContext(l.ctx, args...), l}
 }
 
-func (r *statements) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (r *statements) rows(ctx context.Context, query string, args ...any) (*results, error) {
 	if err := r.d.ready(args); err != nil {
 		return nil, err
 	}
-	st, err := r.stmt(ctx, query)
+	l := limited(ctx, readTime)
+	st, err := r.stmt(l.ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, l.end(err)
 	}
-	return st.QueryContext(ctx, args...)
+	return l.results(st.QueryContext(l.ctx, args...))
 }
 
-// once runs a query that was put together for this one question. It is not
-// prepared: there is no end of them.
-func (r *statements) once(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+// once runs a query that was put together for this one question, and may take
+// longer than others. It is not prepared: there is no end of them.
+func (r *statements) once(ctx context.Context, query string, args ...any) (*results, error) {
 	if err := r.d.ready(args); err != nil {
 		return nil, err
 	}
-	return r.db.QueryContext(ctx, query, args...)
+	l := limited(ctx, searchTime)
+	return l.results(r.db.QueryContext(l.ctx, query, args...))
 }
 
 func (r *statements) close() error {
@@ -193,27 +216,29 @@ type snapshotTx struct {
 	d *dialect
 }
 
-func (r snapshotTx) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (r snapshotTx) rows(ctx context.Context, query string, args ...any) (*results, error) {
 	if err := r.d.ready(args); err != nil {
 		return nil, err
 	}
-	return r.QueryContext(ctx, query, args...)
+	rows, err := r.QueryContext(ctx, query, args...)
+	return &results{Rows: rows, limit: unlimited}, err
 }
 
 // snapshot reads one state of the database with several queries.
 func (s *Store) snapshot(ctx context.Context, fn func(q queryer) error) (err error) {
-	tx, err := s.read.db.BeginTx(ctx, s.d.snapshot)
+	l := limited(ctx, searchTime)
+	tx, err := s.read.db.BeginTx(l.ctx, s.d.snapshot)
 	if err != nil {
-		return err
+		return l.end(err)
 	}
 	if err := fn(snapshotTx{tx, s.d}); err != nil {
-		return errors.Join(err, tx.Rollback())
+		return l.end(errors.Join(err, tx.Rollback()))
 	}
-	return tx.Commit()
+	return l.end(tx.Commit())
 }
 
 // collect scans all rows.
-func collect[T any](rows *sql.Rows, err error, scan func(row) (T, error)) ([]T, error) {
+func collect[T any](rows *results, err error, scan func(row) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +251,7 @@ func collect[T any](rows *sql.Rows, err error, scan func(row) (T, error)) ([]T, 
 		}
 		all = append(all, v)
 	}
-	return all, rows.Err()
+	return all, rows.end(rows.Err())
 }
 
 var savepoints = [...]string{"a", "b", "c", "d"}

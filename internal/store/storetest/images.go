@@ -77,16 +77,16 @@ func list(t testing.TB, s *store.Store, sets []store.ImageSet, limit int) []vitr
 		if err != nil {
 			t.Fatalf("list: %v", err)
 		}
-		if len(page) > limit {
-			t.Fatalf("a page of %d has %d images", limit, len(page))
+		if len(page.Rows) > limit || page.Full != (len(page.Rows) == limit) || len(page.Damaged) > 0 {
+			t.Fatalf("a page of %d has %d images, full %v, damaged %v", limit, len(page.Rows), page.Full, page.Damaged)
 		}
-		for _, m := range page {
+		for _, m := range page.Rows {
 			ids = append(ids, m.ID)
 		}
-		if len(page) < limit {
+		if !page.Full {
 			return ids
 		}
-		q.After = store.Cursor{Created: page[limit-1].Created, ID: page[limit-1].ID}
+		q.After = page.Last
 	}
 }
 

@@ -108,8 +108,8 @@ func testImagePages(t *testing.T, s *store.Store) {
 	close(stop)
 	wg.Wait()
 	page, err := s.Images(t.Context(), store.ImageQuery{Sets: []store.ImageSet{{Datasets: []vitrine.ID{"d"}, Cells: allCells}}})
-	if err != nil || len(page) != 50 {
-		t.Errorf("a page has %d images, %v; want 50", len(page), err)
+	if err != nil || len(page.Rows) != 50 {
+		t.Errorf("a page has %+v, %v; want 50 images", page, err)
 	}
 }
 
