@@ -48,6 +48,10 @@ type Caller struct {
 	Project, Dataset vitrine.ID
 	// AtLeast is the policy revision that the request demands.
 	AtLeast int64
+	// IfVersion is what the request demands of the one thing that it changes:
+	// an image's version, or the revision at which an object of the policy last
+	// changed; 0 is any. What has another is a conflict.
+	IfVersion int64
 }
 
 // Actor is who stands in the log for the caller; "" is unknown.
@@ -71,6 +75,9 @@ type Config struct {
 	// Refresh, may be nil, makes Policy as new as the store before a request
 	// that demands a newer revision is turned away.
 	Refresh func(context.Context) error
+	// Stop, may be nil, answers why nothing may be done at all, as an error of
+	// kind ErrUnavailable: every attempt is refused with it.
+	Stop func() error
 	// FlushEvery is how often the counts of unknown callers are recorded; 0 is
 	// a minute.
 	FlushEvery time.Duration
@@ -80,6 +87,7 @@ type Config struct {
 type Guard struct {
 	policy     func() (*rbac.Policy, error)
 	refresh    func(context.Context) error
+	stop       func() error
 	store      *store.Store
 	now        func() time.Time
 	flushEvery time.Duration
@@ -92,7 +100,7 @@ func NewGuard(c Config) (*Guard, error) {
 	if c.Policy == nil || c.Store == nil {
 		return nil, errors.New("access: Policy and Store are needed")
 	}
-	g := &Guard{policy: c.Policy, refresh: c.Refresh, store: c.Store, now: c.Now, flushEvery: c.FlushEvery}
+	g := &Guard{policy: c.Policy, refresh: c.Refresh, stop: c.Stop, store: c.Store, now: c.Now, flushEvery: c.FlushEvery}
 	if g.now == nil {
 		g.now = time.Now
 	}

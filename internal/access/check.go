@@ -131,15 +131,20 @@ func (g *Guard) ready(ctx context.Context, t *Ticket) (*rbac.Policy, error) {
 	return g.fresh(ctx, t)
 }
 
-// fresh is the snapshot to decide by. Without one nothing is decided, which
-// too is an attempt that the log should know of; but what keeps the policy
-// from being confirmed mostly is a database that cannot be reached, so this
-// entry has little time to get there.
+// fresh is the snapshot to decide by. Without one, or where something stops the
+// system, nothing is decided, which too is an attempt that the log should know
+// of; but what keeps the policy from being confirmed mostly is a database that
+// cannot be reached, so this entry has little time to get there.
 func (g *Guard) fresh(ctx context.Context, t *Ticket) (*rbac.Policy, error) {
 	p, err := g.Snapshot(ctx, t.by)
 	if err == nil {
 		t.entry.Revision = p.Revision()
-		return p, nil
+		if g.stop == nil {
+			return p, nil
+		}
+		if err = g.stop(); err == nil {
+			return p, nil
+		}
 	}
 	t.entry.Outcome, t.entry.Code = vitrine.Refused, codeOf(err, "policy_stale")
 	if rerr := g.commit(ctx, &t.entry, staleTimeout); rerr != nil {

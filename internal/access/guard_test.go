@@ -106,6 +106,37 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// What stops the system stops everybody, also who would be refused anyway, with
+// its own words; each attempt is recorded.
+func TestStop(t *testing.T) {
+	s, ann, eve := house(t, "")
+	var why error
+	g, err := access.NewGuard(access.Config{Policy: s.Source.Current, Refresh: s.Source.Refresh, Store: s.Store, Now: s.Clock.Now,
+		Stop: func() error { return why }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	act := access.Act{Permission: vitrine.ImageOpen, Op: "open", Resource: picture("i1", vitrine.Internal)}
+	ticket, err := g.Check(t.Context(), ann, act)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ticket.Record(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	why = store.ErrFull
+	for _, by := range []access.Caller{ann, eve} {
+		before := len(s.Log())
+		_, err := g.Check(t.Context(), by, act)
+		if e := wantKind(t, err, vitrine.ErrUnavailable); e.Code != "disk_full" {
+			t.Errorf("%s: %s, want disk_full", by.Principal, e.Code)
+		}
+		if log := s.Log(); len(log) != before+1 || log[before].Outcome != vitrine.Refused || log[before].Code != "disk_full" {
+			t.Errorf("%s: recorded %+v", by.Principal, log[before:])
+		}
+	}
+}
+
 // Who may not know of a thing gets, word for word, the answer for what is not
 // there, and no decision that would tell.
 func TestHiddenLooksLikeAbsent(t *testing.T) {

@@ -219,6 +219,13 @@ func (g *Guard) commit(ctx context.Context, e *vitrine.Entry, within time.Durati
 }
 
 func unrecorded(err error) *vitrine.Error {
+	// Whether it may stand all the same, or the disk is full, the store says best.
+	var e *vitrine.Error
+	if errors.As(err, &e) && errors.Is(e.Kind, vitrine.ErrUnavailable) && e.Code != "unrecorded" {
+		told := *e
+		told.Err = err
+		return &told
+	}
 	return &vitrine.Error{Kind: vitrine.ErrUnavailable, Code: "unrecorded", RetryAfter: 1,
 		Public: "The log cannot be written right now, so nothing is done.", Err: err}
 }
