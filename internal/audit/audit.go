@@ -12,8 +12,9 @@
 // The invariant: no checkpoint is ever signed for a log that does not continue
 // what was signed before, here or in the published directory. A log that was
 // shortened or rewritten under the system's feet is not signed again; the
-// error is logged, an entry with an alert says so, and Healthy fails, so that
-// nobody takes the system for ready.
+// error is logged, an entry with an alert says so, Healthy fails, so that nobody
+// takes the system for ready, and Broken tells the guard to refuse everything. A
+// server asks Continues before it serves at all.
 //
 // Verify needs no system at all: an export, the public key and whatever
 // checkpoints the verifier holds. The formats stand in docs/log.md and, byte by
@@ -34,6 +35,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -75,7 +77,8 @@ type Log struct {
 	mu     sync.Mutex
 	state  signed
 	failed error // why the last attempt to sign failed; nil where it did not
-	broken error // tampering, which stays until a restart
+
+	broken atomic.Pointer[error] // tampering, which stays until a restart
 }
 
 // New makes the service; it starts nothing and signs nothing.
@@ -144,18 +147,30 @@ func (l *Log) PublicKey() string { return l.public }
 // Origin is the log's name.
 func (l *Log) Origin() string { return l.origin }
 
-// Healthy answers why the log cannot be signed or published, or nil.
+// Healthy answers why the log cannot be signed or published, or nil. What it
+// says is for the process log.
 func (l *Log) Healthy(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken != nil {
-		return errors.New("the log does not continue what was signed")
-	}
 	if l.failed != nil {
-		return errors.New("the log cannot be signed or published")
+		return fmt.Errorf("the log cannot be signed or published: %w", l.failed)
 	}
-	return nil
+	return l.Broken()
 }
+
+// Broken answers why nothing may be done any more, as an error of kind
+// ErrUnavailable, or nil: a log that does not continue what was signed proves
+// nothing, so nothing can be recorded in it. It waits for nobody.
+func (l *Log) Broken() error {
+	cause := l.broken.Load()
+	if cause == nil {
+		return nil
+	}
+	return &vitrine.Error{Kind: vitrine.ErrUnavailable, Code: codeTampered, Err: *cause,
+		Public: "The log does not continue what was signed, so nothing is done. Whoever runs the server must look at it."}
+}
+
+const codeTampered = "log_tampered"
 
 // Run signs the log whenever it grew, until ctx is done, and then once more.
 func (l *Log) Run(ctx context.Context) error {
@@ -174,39 +189,28 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// sign is Checkpoint for the loop: what is wrong is logged, once while it
-// stays the same, and tried again.
-func (l *Log) sign(ctx context.Context) {
-	l.mu.Lock()
-	before := l.failed
-	l.mu.Unlock()
-	_, err := l.Checkpoint(ctx)
-	switch {
-	case err == nil && before != nil:
-		l.logger.Info("the log is signed again")
-	case err == nil || before != nil && before.Error() == err.Error():
-	case errors.Is(err, errTampered): // told already
-	default:
-		l.logger.Warn("the log could not be signed", "err", err)
-	}
-}
+// sign is Checkpoint for the loop: what is wrong Healthy tells, and it is tried
+// again.
+func (l *Log) sign(ctx context.Context) { _, _ = l.Checkpoint(ctx) }
 
 // tampered tells everybody that the log is not what was signed: the process
-// log, the log itself, and Healthy.
+// log, the log itself, Healthy and Broken.
 func (l *Log) tampered(ctx context.Context, cause error) {
-	l.broken = cause
+	l.broken.Store(&cause)
 	l.logger.Error("the log does not continue what was signed: it was changed outside the system", "err", cause)
-	e := &vitrine.Entry{
-		Time: l.now(), Act: "sign", Outcome: vitrine.Broken, Code: "log_tampered", Detail: cause.Error(),
-		Actor: access.SystemActor, Kind: vitrine.KindLog, Alert: "log_tampered",
-	}
+	l.alert(ctx, &vitrine.Entry{Outcome: vitrine.Broken, Code: codeTampered, Detail: cause.Error(), Alert: codeTampered})
+}
+
+// alert records what the log itself must say of its signing.
+func (l *Log) alert(ctx context.Context, e *vitrine.Entry) {
+	e.Time, e.Act, e.Actor, e.Kind = l.now(), "sign", access.SystemActor, vitrine.KindLog
 	if _, err := l.store.Commit(ctx, e, nil); err != nil {
-		l.logger.Error("the alert could not be recorded", "err", err)
+		l.logger.Error("the alert could not be recorded", "alert", e.Alert, "err", err)
 	}
 }
 
-// errTampered marks a log that does not continue what was signed.
-var errTampered = errors.New("tampered with")
+// ErrTampered marks a log that does not continue what was signed.
+var ErrTampered = errors.New("tampered with")
 
 // signed is what was signed last: the compact range over it and the note.
 type signed struct {

@@ -330,3 +330,89 @@ func TestRun(t *testing.T) {
 		t.Errorf("at its end Run published %+v, %v", c, err)
 	}
 }
+
+// A server asks before it serves. Data that are older than what was published,
+// or rewritten, are refused, and nothing is written into them.
+func TestContinues(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		between func(b *bench)
+		want    bool
+		alerts  string
+	}{
+		{"nothing happened", func(*bench) {}, true, ""},
+		{"it was not signed to its end", func(b *bench) { b.start(); b.grow(3); b.stop() }, true, ""},
+		{"an older copy", (*bench).putBack, false, ""},
+		{"an older copy that grew", func(b *bench) { b.putBack(); b.start(); b.grow(9); b.stop() }, false, ""},
+		{"rewritten", func(b *bench) {
+			b.sql(`UPDATE log SET leaf = x'01' WHERE seq = 1`)
+			b.sql(`DELETE FROM meta WHERE name = 'log_signed_range'`)
+		}, false, ""},
+		{"an older copy, and the checkpoints moved away", func(b *bench) {
+			b.putBack()
+			if err := os.Rename(b.publish, b.publish+".away"); err != nil {
+				t.Fatal(err)
+			}
+		}, true, "checkpoints_absent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			b.grow(4)
+			b.checkpoint()
+			b.restart(b.copyAway)
+			b.grow(2)
+			b.checkpoint()
+			b.restart(func() { tt.between(b) })
+			before, _, _, err := b.store.LogSize(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				err := b.log.Continues(t.Context())
+				if (err == nil) != tt.want || err != nil && !errors.Is(err, audit.ErrTampered) {
+					t.Fatalf("got %v, want it to continue: %v", err, tt.want)
+				}
+				if err == nil {
+					b.checkpoint() // published again: the second time nothing is missing
+				}
+			}
+			after, _, _, err := b.store.LogSize(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := b.alerts()
+			if tt.alerts == "" && (after != before || len(got) > 0) || tt.alerts != "" && (len(got) != 1 || got[0] != tt.alerts) {
+				t.Errorf("alerts %q, %d entries more; want %q, once", got, after-before, tt.alerts)
+			}
+		})
+	}
+}
+
+// Where nothing is published, there is nothing to miss.
+func TestContinuesUnpublished(t *testing.T) {
+	b := newBench(t)
+	b.restart(func() { b.publish = "" })
+	b.grow(1)
+	b.checkpoint()
+	if err := b.log.Continues(t.Context()); err != nil || len(b.alerts()) > 0 {
+		t.Errorf("%v, alerts %q", err, b.alerts())
+	}
+}
+
+// What breaks while the system runs tells the guard.
+func TestBroken(t *testing.T) {
+	b := newBench(t)
+	b.grow(4)
+	b.checkpoint()
+	if err := b.log.Broken(); err != nil {
+		t.Fatal(err)
+	}
+	b.sql(`UPDATE log_head SET size = 2`)
+	if _, err := b.log.Checkpoint(t.Context()); err == nil {
+		t.Fatal("signed")
+	}
+	var e *vitrine.Error
+	if err := b.log.Broken(); !errors.As(err, &e) || !errors.Is(err, vitrine.ErrUnavailable) || e.Code != "log_tampered" {
+		t.Errorf("got %v, want log_tampered", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/merkle"
 	"vitrine.dev/vitrine/internal/store"
 )
@@ -83,8 +84,8 @@ func (l *Log) Checkpoint(ctx context.Context) (string, error) {
 }
 
 func (l *Log) checkpoint(ctx context.Context) (string, error) {
-	if l.broken != nil {
-		return "", l.broken
+	if err := l.Broken(); err != nil {
+		return "", err
 	}
 	// What others signed is read before the size, which only grows.
 	stored, err := l.stored(ctx)
@@ -113,9 +114,48 @@ func (l *Log) checkpoint(ctx context.Context) (string, error) {
 	return l.state.note, l.publish()
 }
 
+// Continues makes sure, before anything is served, that the log is at least what
+// was signed and published last. Where an older copy of the data was put in
+// place, or the log was rewritten, it fails and writes nothing: what is there is
+// evidence. Checkpoints that were published once and
+// are not where they were are a way to go on all the same, which the log tells
+// with the alert checkpoints_absent.
+func (l *Log) Continues(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stored, err := l.stored(ctx)
+	if err == nil && !l.state.begun {
+		err = l.begin(ctx, stored)
+	}
+	switch {
+	case errors.Is(err, ErrTampered):
+		return fmt.Errorf("the log in this database does not continue what was signed: %w", err)
+	case err != nil:
+		return err
+	}
+	return l.present(ctx, stored)
+}
+
+// present raises the alarm where checkpoints were signed and none is published.
+func (l *Log) present(ctx context.Context, stored Checkpoint) error {
+	if l.out == nil || stored.Size == 0 {
+		return nil
+	}
+	text, err := l.out.last()
+	if err != nil || text != "" {
+		return err
+	}
+	l.logger.Warn("no checkpoint is published: whether this is the newest state of the log nobody can tell", "directory", l.out.dir, "signed", stored.Size)
+	l.alert(ctx, &vitrine.Entry{Outcome: vitrine.Allowed, Code: codeAbsent, Alert: codeAbsent,
+		Detail: fmt.Sprintf("%d entries were signed, but no checkpoint is in the directory; going on from what is stored", stored.Size)})
+	return nil
+}
+
+const codeAbsent = "checkpoints_absent"
+
 // notice raises the alarm where err is tampering.
 func (l *Log) notice(ctx context.Context, err error) error {
-	if errors.Is(err, errTampered) {
+	if errors.Is(err, ErrTampered) {
 		l.tampered(ctx, err)
 	}
 	return err
@@ -132,7 +172,7 @@ func (l *Log) stored(ctx context.Context) (Checkpoint, error) {
 		err = fmt.Errorf("it is of the log %s", c.Origin)
 	}
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: the stored checkpoint: %w", errTampered, err)
+		return Checkpoint{}, fmt.Errorf("%w: the stored checkpoint: %w", ErrTampered, err)
 	}
 	return c, nil
 }
@@ -163,7 +203,7 @@ func (l *Log) begin(ctx context.Context, stored Checkpoint) error {
 	}
 	for _, c := range anchors {
 		if c.Size > size {
-			return fmt.Errorf("%w: %d entries were signed, but the log has %d", errTampered, c.Size, size)
+			return fmt.Errorf("%w: %d entries were signed, but the log has %d", ErrTampered, c.Size, size)
 		}
 	}
 	slices.SortFunc(anchors, func(a, b Checkpoint) int { return int(a.Size - b.Size) })
@@ -203,7 +243,7 @@ func (l *Log) resume(ctx context.Context, stored Checkpoint) error {
 func (l *Log) extend(ctx context.Context, head, stored Checkpoint) (merkle.Range, error) {
 	r := *l.state.leaves.Clone()
 	if head.Size < r.Size() {
-		return r, fmt.Errorf("%w: %d entries were signed, but the log has %d", errTampered, r.Size(), head.Size)
+		return r, fmt.Errorf("%w: %d entries were signed, but the log has %d", ErrTampered, r.Size(), head.Size)
 	}
 	if stored.Size >= r.Size() && stored.Size > 0 {
 		if err := l.walk(ctx, &r, stored); err != nil {
@@ -222,7 +262,7 @@ func (l *Log) walk(ctx context.Context, r *merkle.Range, c Checkpoint) error {
 	err := l.store.LogRows(ctx, r.Size(), c.Size, func(row store.LogRow) error {
 		h := merkle.Leaf(row.Leaf)
 		if h != row.Hash {
-			return fmt.Errorf("%w: the leaf of entry %d was changed", errTampered, row.Seq)
+			return fmt.Errorf("%w: the leaf of entry %d was changed", ErrTampered, row.Seq)
 		}
 		r.Append(h)
 		return nil
@@ -231,7 +271,7 @@ func (l *Log) walk(ctx context.Context, r *merkle.Range, c Checkpoint) error {
 		return err
 	}
 	if r.Root() != c.Root {
-		return fmt.Errorf("%w: the first %d entries are not those that were signed", errTampered, c.Size)
+		return fmt.Errorf("%w: the first %d entries are not those that were signed", ErrTampered, c.Size)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (l *Log) Export(ctx context.Context, by access.Caller, from, to int64, w io
 	}
 	x := exporter{Log: l, from: from, to: to, out: bufio.NewWriterSize(w, 1<<16)}
 	text, err := l.Checkpoint(ctx)
-	if errors.Is(err, errTampered) {
+	if errors.Is(err, ErrTampered) {
 		// What was tampered with is evidence: it is exported as it stands, with
 		// the last checkpoint of the log as it was.
 		x.damaged = true
