@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"slices"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
@@ -33,10 +34,23 @@ func (p *Policies) Explain(ctx context.Context, by access.Caller, subject vitrin
 	if self && x.Decision.Hidden && r.ID != "" {
 		return rbac.Explanation{}, t.Refuse(ctx, string(x.Decision.Code), access.NotFound())
 	}
+	if agent, ok := now.Principal(by.Principal); self && by.For != "" && ok && agent.Owner != by.For {
+		x = hers(x, by.For)
+	}
 	if _, err := t.Record(ctx); err != nil {
 		return rbac.Explanation{}, err
 	}
 	return x, nil
+}
+
+// hers leaves of what is explained to an agent the part of the person for whom it
+// acts. Anybody may let an agent act for her; what it holds itself, and where, is
+// for its owner to know.
+func hers(x rbac.Explanation, person vitrine.ID) rbac.Explanation {
+	x.Bindings = slices.DeleteFunc(x.Bindings, func(c rbac.Considered) bool { return len(c.Path) == 0 || c.Path[0] != person })
+	x.Denies = nil
+	x.Decision.Binding, x.Decision.Role, x.Decision.Deny, x.Decision.Erred = "", "", "", ""
+	return x
 }
 
 // Who lists who may use perm on r. It needs access.explain where r lies.
@@ -65,11 +79,15 @@ func (p *Policies) question(ctx context.Context, by access.Caller, op string, pe
 	return p.snapshot(ctx, by, vitrine.AccessExplain, op)
 }
 
-// about asks whether by may be told about access to r.
+// about asks whether by may be told about access to r. What is absent lies
+// nowhere: who may not be told about everything is answered as for what is hidden.
 func (p *Policies) about(ctx context.Context, by access.Caller, now *rbac.Policy, self bool, op string, r vitrine.Resource) (*access.Ticket, error) {
 	at := system(now)
-	if r.Scope != "" {
+	switch {
+	case r.Scope != "":
 		at.Scope = r.Scope
+	case r.ID != "" && !now.Decide(&rbac.Question{Subject: by.Subject, Permission: vitrine.AccessExplain, Resource: at, At: p.source.now()}).Allow:
+		at = vitrine.Resource{ID: r.ID}
 	}
 	a := access.Act{Permission: vitrine.AccessExplain, Op: op, Resource: at}
 	var t *access.Ticket

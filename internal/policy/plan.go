@@ -15,9 +15,10 @@ import (
 
 // Plan answers the change set that would make the policy as desired, on the
 // revision that it was made on. Only what desired declares is touched. With
-// prune also what by may see and desired does not declare is deleted, but never
-// what files do not hold (the organization, keys, credentials) nor what init
-// made (predefined roles, shipped constraints, owners and their bindings).
+// prune also what by may see and desired neither declares nor refers to is
+// deleted, but never what init made (predefined roles, shipped constraints,
+// owners and their bindings). What files cannot hold, keys and credentials, goes
+// along with what it belongs to and stays otherwise.
 func (p *Policies) Plan(ctx context.Context, by access.Caller, desired []vitrine.Object, prune bool) (*vitrine.ChangeSet, error) {
 	now, seen, t, err := p.guard.Views(ctx, by, views, "plan")
 	if err != nil {
@@ -33,7 +34,7 @@ func (p *Policies) Plan(ctx context.Context, by access.Caller, desired []vitrine
 	return set, nil
 }
 
-func plan(now *rbac.Policy, seen map[vitrine.Kind][]vitrine.ID, desired []vitrine.Object, prune bool) (*vitrine.ChangeSet, error) {
+func plan(now *rbac.Policy, seen map[vitrine.Kind][]vitrine.ID, desired []vitrine.Object, pruning bool) (*vitrine.ChangeSet, error) {
 	set := &vitrine.ChangeSet{IfRevision: now.Revision()}
 	declared := make(map[vitrine.Ref]vitrine.Object, len(desired))
 	for _, o := range desired {
@@ -65,60 +66,10 @@ func plan(now *rbac.Policy, seen map[vitrine.Kind][]vitrine.ID, desired []vitrin
 	slices.SortStableFunc(set.Changes, func(a, b vitrine.Change) int {
 		return slices.Index(vitrine.PolicyKinds, a.Ref.Kind) - slices.Index(vitrine.PolicyKinds, b.Ref.Kind)
 	})
-	if prune {
-		set.Changes = append(set.Changes, pruned(now, seen, declared)...)
+	if pruning {
+		set.Changes = append(set.Changes, prune(now, seen, declared)...)
 	}
 	return set, nil
-}
-
-// pruned deletes what is not declared, dependents first. The keys of who goes
-// go along.
-func pruned(now *rbac.Policy, seen map[vitrine.Kind][]vitrine.ID, declared map[vitrine.Ref]vitrine.Object) []vitrine.Change {
-	var gone []vitrine.Change
-	keep := madeByInit(now)
-	goes := func(ref vitrine.Ref) bool {
-		_, stands := declared[ref]
-		_, visible := slices.BinarySearch(seen[ref.Kind], ref.ID)
-		return visible && !stands && !keep[ref] && inFiles(ref.Kind)
-	}
-	for _, k := range slices.Backward(vitrine.PolicyKinds) {
-		for _, id := range seen[k] {
-			ref := vitrine.Ref{Kind: k, ID: id}
-			if key, ok := now.Key(id); k == vitrine.KindKey && ok {
-				ref = vitrine.Ref{Kind: vitrine.KindPrincipal, ID: key.Principal}
-			}
-			if goes(ref) {
-				gone = append(gone, vitrine.Delete(vitrine.Ref{Kind: k, ID: id}))
-			}
-		}
-	}
-	return gone
-}
-
-// inFiles reports whether files may be all there is of a kind.
-func inFiles(k vitrine.Kind) bool {
-	return k != vitrine.KindOrganization && k != vitrine.KindKey && k != vitrine.KindCredential
-}
-
-// madeByInit names what a new installation has before any file: deleting it
-// because a file does not mention it would lock everybody out.
-func madeByInit(now *rbac.Policy) map[vitrine.Ref]bool {
-	keep := make(map[vitrine.Ref]bool)
-	for _, r := range rbac.Predefined() {
-		keep[r.Ref()] = true
-	}
-	if org := now.Organization(); org != nil {
-		for _, c := range rbac.Shipped(org.ID, org.Solo) {
-			keep[c.Ref()] = true
-		}
-	}
-	for _, o := range now.Objects(vitrine.KindBinding) {
-		if b, ok := o.(*vitrine.Binding); ok && b.Role == rbac.OwnerRole {
-			keep[b.Ref()] = true
-			keep[vitrine.Ref{Kind: vitrine.KindPrincipal, ID: b.Principal}] = true
-		}
-	}
-	return keep
 }
 
 // merge is the declared object with what files do not own taken from the

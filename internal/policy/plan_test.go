@@ -64,6 +64,63 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// What files cannot hold goes with what it belongs to, and nothing dangles: what
+// is declared may count on what only the server has.
+func TestPrune(t *testing.T) {
+	s := identitytest.New(t, "")
+	s.Renders()
+	s.Person("bob")
+	s.Person("kim")
+	s.Person("lea")
+	service := func(id vitrine.ID) *vitrine.Provider {
+		return &vitrine.Provider{ID: id, Kind: vitrine.OpenAI, BaseURL: "https://" + string(id) + ".example.com/v1"}
+	}
+	s.Apply(s.Alice,
+		vitrine.Put(project("lab")), vitrine.Put(service("up")), vitrine.Put(service("down")),
+		vitrine.Put(&vitrine.Credential{ID: "up-all", Provider: "up"}),
+		vitrine.Put(&vitrine.Credential{ID: "up-lab", Provider: "up", Projects: []vitrine.ID{"lab"}}),
+		vitrine.Put(&vitrine.Credential{ID: "up-both", Provider: "up", Projects: []vitrine.ID{"lab", "renders"}}),
+		vitrine.Put(&vitrine.Credential{ID: "down", Provider: "down"}),
+		vitrine.Put(&vitrine.Principal{ID: "team", Kind: vitrine.Group, Members: []vitrine.ID{"kim"}}),
+	)
+	_, narrow := s.Issue(s.Alice, identity.NewKey{Principal: "kim", Scope: "lab"})
+	renders, _, err := s.Policies.Object(t.Context(), s.Alice, vitrine.Ref{Kind: vitrine.KindProject, ID: "renders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	desired := []vitrine.Object{
+		renders,
+		&vitrine.Deployment{ID: vitrine.DeploymentID("renders", "m"), Project: "renders", Model: "m", Provider: "up"},
+		&vitrine.Binding{ID: "b", Role: "usage-reader", Principal: "team", Scope: "renders"},
+		&vitrine.Budget{ID: "leas", Kind: vitrine.BudgetPrincipal, Subject: "lea", Window: vitrine.Daily, Limit: 1},
+	}
+	plan, err := s.Policies.Plan(t.Context(), s.Alice, desired, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := refs(plan)
+	for _, want := range []string{
+		"delete provider/down", "delete credential/down", "delete credential/up-lab", "put credential/up-both",
+		"delete project/lab", "delete dataset/drafts", "delete principal/bob", "delete key/" + string(narrow.Key.ID),
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %s in %q", want, got)
+		}
+	}
+	for _, stays := range []string{"provider/up", "credential/up-all", "principal/team", "principal/kim", "principal/lea", "project/renders"} {
+		if slices.Contains(got, "delete "+stays) {
+			t.Errorf("%s goes", stays)
+		}
+	}
+	if _, err := s.Policies.Apply(t.Context(), s.Alice, plan); err != nil {
+		t.Fatalf("what prune leaves is no policy: %v", err)
+	}
+	again, err := s.Policies.Plan(t.Context(), s.Alice, desired, true)
+	if err != nil || len(again.Changes) != 0 {
+		t.Errorf("pruned again: %q, %v", refs(again), err)
+	}
+}
+
 // Files own what they say, not what the system knows of a person.
 func TestPlanKeepsWhatFilesDoNotOwn(t *testing.T) {
 	s := identitytest.New(t, "")

@@ -273,13 +273,13 @@ func soundEpoch(now *rbac.Policy, o *vitrine.Principal) error {
 // empty refuses to delete a dataset that holds images: their keys would stay
 // where nobody can reach them any more.
 func (p *Policies) empty(ctx context.Context, ref vitrine.Ref) error {
-	rows, err := p.store.Images(ctx, store.ImageQuery{
+	page, err := p.store.Images(ctx, store.ImageQuery{
 		Sets: []store.ImageSet{{Datasets: []vitrine.ID{ref.ID}, Cells: ^uint32(0)}}, Limit: 1,
 	})
 	if err != nil {
 		return fmt.Errorf("look for images in %s: %w", ref, err)
 	}
-	if len(rows) > 0 {
+	if page.Full {
 		return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "dataset_not_empty", Param: string(ref.ID),
 			Public: fmt.Sprintf("%s still holds images. Delete or move them first.", ref)}
 	}

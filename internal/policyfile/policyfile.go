@@ -26,10 +26,11 @@
 // declare is taken together, and order never matters. Keys, secrets and what
 // only the system writes never stand in files.
 //
-// Read reports every problem at once, each with file, line, column and what to
-// do. Ids that no file declares are not a problem here, because they may stand
-// on the server; package rbac finds them on the end state, and Locate says
-// where in the files such a problem lies.
+// Read reports everything that is wrong in the text at once, each with file,
+// line, column and what to do. Ids that no file declares are not a problem here,
+// because they may stand on the server; package rbac finds them on the end
+// state, once all text can be read, and Locate says where in the files such a
+// problem lies.
 //
 // Beside a policy stand decision tables that say what it must mean; RunTests asks
 // them.
