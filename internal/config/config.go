@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -97,14 +98,12 @@ const maxFile = 1 << 20
 
 // Load reads the file, if a path is given here or as VITRINE_CONFIG, then the
 // environment (as os.Environ gives it; of a variable given twice the last
-// counts), fills in what follows from the data directory, and checks all.
-func Load(path string, environ []string) (*Config, error) {
-	vars := make(map[string]string)
-	for _, v := range environ {
-		if name, value, ok := strings.Cut(v, "="); ok && strings.HasPrefix(name, prefix) && value != "" {
-			vars[name] = value
-		}
-	}
+// counts), then flags, which are written as variables and told of as flags,
+// fills in what follows from the data directory, and checks all.
+func Load(path string, environ []string, flags ...string) (*Config, error) {
+	vars := variables(environ)
+	given := variables(flags)
+	maps.Copy(vars, given)
 	if path == "" {
 		path = vars[prefix+"CONFIG"]
 	}
@@ -117,6 +116,11 @@ func Load(path string, environ []string) (*Config, error) {
 	if err := c.readEnviron(vars); err != nil {
 		return nil, err
 	}
+	for _, f := range fields() {
+		if _, ok := given[f.Env]; ok {
+			c.from[f.Name] = "--" + strings.ReplaceAll(f.Name, "_", "-")
+		}
+	}
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -124,6 +128,17 @@ func Load(path string, environ []string) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// variables are those of our name that have a value.
+func variables(environ []string) map[string]string {
+	vars := make(map[string]string)
+	for _, v := range environ {
+		if name, value, ok := strings.Cut(v, "="); ok && strings.HasPrefix(name, prefix) && value != "" {
+			vars[name] = value
+		}
+	}
+	return vars
 }
 
 func (c *Config) readFile(path string) error {

@@ -50,6 +50,13 @@ func TestLaterWins(t *testing.T) {
 			t.Errorf("%s from %q, want %q", name, from[name], want)
 		}
 	}
+	byFlag, err := config.Load(file, []string{"VITRINE_LISTEN=127.0.0.1:2"}, "VITRINE_LISTEN=127.0.0.1:4")
+	if err != nil || byFlag.Listen != "127.0.0.1:4" {
+		t.Errorf("a flag does not win: %v, %v", byFlag, err)
+	}
+	if _, err := config.Load("", nil, "VITRINE_LISTEN=foo"); err == nil || !strings.Contains(err.Error(), "listen (from --listen)") {
+		t.Errorf("a wrong flag is told of as %v", err)
+	}
 	byEnv, err := config.Load("", []string{"VITRINE_CONFIG=" + file})
 	if err != nil || byEnv.Data != "/srv/file" {
 		t.Errorf("file by VITRINE_CONFIG: %v, %v", byEnv, err)

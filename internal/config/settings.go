@@ -14,7 +14,7 @@ type Setting struct {
 	Name  string `json:"name"`  // in the file
 	Env   string `json:"env"`   // in the environment
 	Value string `json:"value"` // without secrets
-	From  string `json:"from"`  // "default", a file, or a variable
+	From  string `json:"from"`  // "default", a file, a variable, or a flag
 }
 
 // Settings lists every setting in force, in the order of Config.
