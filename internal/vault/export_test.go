@@ -10,6 +10,9 @@ import (
 // Sweep is one round of Run.
 func (v *Vault) Sweep(ctx context.Context) (int, error) { return v.sweep(ctx) }
 
+// SweepAll is one round of Run, which tells the process log what fails.
+func (v *Vault) SweepAll(ctx context.Context) { v.sweepAll(ctx) }
+
 // OpenViews is how many views are open.
 func (v *Vault) OpenViews() int {
 	v.views.mu.Lock()

@@ -261,11 +261,11 @@ func (h *house) files() []string {
 // images counts the images that a row names.
 func (h *house) images() int {
 	h.T.Helper()
-	rows, err := h.Store.Images(h.T.Context(), store.ImageQuery{Limit: 1000, Sets: []store.ImageSet{{Datasets: []vitrine.ID{"drafts", "proofs"}, Cells: ^uint32(0)}}})
+	page, err := h.Store.Images(h.T.Context(), store.ImageQuery{Limit: 1000, Sets: []store.ImageSet{{Datasets: []vitrine.ID{"drafts", "proofs"}, Cells: ^uint32(0)}}})
 	if err != nil {
 		h.T.Fatal(err)
 	}
-	return len(rows)
+	return len(page.Rows)
 }
 
 var errBroken = errors.New("the disk broke")

@@ -55,6 +55,9 @@ func (v *Vault) Keep(ctx context.Context, r access.Receipt, e *vitrine.Entry, im
 			if err := images[i].Draft.put(tx, &images[i].Image); err != nil {
 				return err
 			}
+			if err := orphaned(tx, &images[i].Image, e); err != nil {
+				return err
+			}
 			if links[i] != nil {
 				if err := tx.PutLink(links[i]); err != nil {
 					return err
@@ -71,6 +74,18 @@ func (v *Vault) Keep(ctx context.Context, r access.Receipt, e *vitrine.Entry, im
 		if err != nil {
 			images[i].Link = nil
 		}
+	}
+	return err
+}
+
+// orphaned raises the alarm where an image's dataset was deleted while it was
+// made. It is kept all the same, because it is paid for: to undo the deletion
+// brings it back.
+func orphaned(tx *store.Tx, m *vitrine.Image, e *vitrine.Entry) error {
+	gone, err := tx.Deleted(vitrine.Ref{Kind: vitrine.KindDataset, ID: m.Dataset})
+	if err == nil && gone && e.Alert == "" {
+		e.Alert = "kept_in_deleted_dataset"
+		e.Detail += "; dataset " + string(m.Dataset) + " was deleted meanwhile: undo that to reach them"
 	}
 	return err
 }

@@ -103,6 +103,17 @@ func describe(l *store.Link) string {
 // about: who holds a link is told nothing of its maker. A key that is narrowed
 // to networks narrows its links too.
 func (v *Vault) OpenLink(ctx context.Context, from access.Caller, token string) (*View, error) {
+	return v.follow(ctx, from, token, "open link", (*store.Tx).UseLink)
+}
+
+// PeekLink is OpenLink for whoever only looks what there would be to see, as
+// chat programs do: it is decided and recorded alike, and is no use of the link.
+func (v *Vault) PeekLink(ctx context.Context, from access.Caller, token string) (*View, error) {
+	return v.follow(ctx, from, token, "peek at link", func(*store.Tx, vitrine.ID) error { return nil })
+}
+
+// follow decides on a link, and counts the use in the transaction of the entry.
+func (v *Vault) follow(ctx context.Context, from access.Caller, token, op string, count func(*store.Tx, vitrine.ID) error) (*View, error) {
 	from = access.Caller{Subject: rbac.Subject{Address: from.Address}, Request: from.Request, UserAgent: from.UserAgent}
 	l, err := v.link(ctx, &from, token)
 	if err != nil {
@@ -113,10 +124,10 @@ func (v *Vault) OpenLink(ctx context.Context, from access.Caller, token string) 
 		return nil, err
 	}
 	w := v.watch(l.Image)
-	t, err := v.look(ctx, by, w, access.Act{Permission: restsOn(l), Op: "open link"}, l.Rendition)
+	t, err := v.look(ctx, by, w, access.Act{Permission: restsOn(l), Op: op}, l.Rendition)
 	if err == nil {
 		t.Entry().Detail = describe(l)
-		_, err = t.Spend(ctx, func(tx *store.Tx) error { return tx.UseLink(l.ID) })
+		_, err = t.Spend(ctx, func(tx *store.Tx) error { return count(tx, l.ID) })
 	}
 	if err != nil {
 		return nil, w.abandon(hide(err))
@@ -163,11 +174,14 @@ func (v *Vault) maker(ctx context.Context, from *access.Caller, l *store.Link) (
 	if who, ok := p.Principal(l.Principal); ok {
 		by.Kind = who.Kind
 	}
+	// Every caller has come by a key so far. One that is there no more is dead
+	// like a revoked one, and the guard says so.
+	by.Key = l.Credential != ""
 	k, ok := p.Key(l.Credential)
 	if !ok {
-		return by, nil // not a key; whether it is alive the guard knows
+		return by, nil
 	}
-	by.Key, by.For = true, k.For
+	by.For = k.For
 	if !within(k.CIDRs, from.Address) {
 		if err := v.guard.Unknown(ctx, by, "link_from_foreign_address"); err != nil {
 			return by, err
@@ -224,7 +238,7 @@ func (v *Vault) Links(ctx context.Context, by access.Caller, id vitrine.ID) ([]L
 	links := []Link{}
 	for _, l := range rows {
 		alive := l.Revoked.IsZero() && v.now().Before(l.Expires)
-		if alive && (all || l.Principal == by.Principal) {
+		if alive && (all || own(&by, &l)) {
 			links = append(links, Link{ID: l.ID, Image: l.Image, Rendition: l.Rendition, Expires: l.Expires, Uses: l.Uses})
 		}
 	}
@@ -232,6 +246,12 @@ func (v *Vault) Links(ctx context.Context, by access.Caller, id vitrine.ID) ([]L
 		return nil, err
 	}
 	return links, nil
+}
+
+// own reports whether a link is the caller's. An agent's links are those of the
+// person for whom it made them: another who lets it act for her has her own.
+func own(by *access.Caller, l *store.Link) bool {
+	return l.Principal == by.Principal && (by.For == "" || l.Credential == by.Credential)
 }
 
 // RevokeLink ends a link. Its maker may; of others' links who may export the
@@ -244,7 +264,7 @@ func (v *Vault) RevokeLink(ctx context.Context, by access.Caller, image, link vi
 		return v.guard.Reject(ctx, by, a, err)
 	}
 	var t *access.Ticket
-	if l != nil && l.Principal == by.Principal {
+	if l != nil && own(&by, l) {
 		a.Resource = vitrine.Resource{Kind: vitrine.KindImage, ID: image}
 		t, err = v.guard.Self(ctx, by, a)
 	} else {

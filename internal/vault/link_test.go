@@ -117,6 +117,9 @@ func TestLinkDies(t *testing.T) {
 			h.Clock.Advance(2 * time.Minute)
 			put(h, &ending)
 		}, "inactive"},
+		{"with its key deleted", func(_ *testing.T, h *house, _ *vitrine.Image, _ *vault.Link) {
+			h.Apply(h.Alice, vitrine.Delete(vitrine.Ref{Kind: vitrine.KindKey, ID: h.Sam.Credential}))
+		}, "inactive"},
 		{"with its maker", func(_ *testing.T, h *house, _ *vitrine.Image, _ *vault.Link) {
 			p, _ := must(h.Source.Current()).Principal("sam")
 			gone := *p
@@ -290,5 +293,29 @@ func TestLinksAreListedAndRevoked(t *testing.T) {
 	}
 	if got := list(pam); len(got) != 0 {
 		t.Errorf("alive: %v", got)
+	}
+}
+
+// Attack: let an agent act for oneself and see or end the links that it made for
+// others.
+func TestLinksOfAnAgentAreThoseOfItsPerson(t *testing.T) {
+	h := newHouse(t, "")
+	m := h.at(vitrine.Internal)
+	h.Apply(h.Alice,
+		vitrine.Put(&vitrine.Principal{ID: "agent", Kind: vitrine.Service, Service: vitrine.Agent, Owner: "sam"}),
+		vitrine.Put(&vitrine.Binding{ID: "agent-0", Role: "data-steward", Principal: "agent", Scope: "renders"}),
+	)
+	forSam, _ := h.Issue(h.Sam, identity.NewKey{Principal: "agent", For: true})
+	forAnn, _ := h.Issue(h.Ann, identity.NewKey{Principal: "agent", For: true}) // who may not export
+	l, err := h.Vault.Link(t.Context(), forSam, m.ID, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := h.Vault.Links(t.Context(), forAnn, m.ID); err != nil || len(all) != 0 {
+		t.Errorf("for ann it sees %+v, %v", all, err)
+	}
+	wantKind(t, h.Vault.RevokeLink(t.Context(), forAnn, m.ID, l.ID), vitrine.ErrDenied)
+	if err := h.Vault.RevokeLink(t.Context(), forSam, m.ID, l.ID); err != nil {
+		t.Errorf("for sam: %v", err)
 	}
 }

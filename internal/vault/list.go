@@ -39,8 +39,9 @@ type Page struct {
 }
 
 // List answers a page of exactly those images that the caller may see, with
-// Detail for those that it may open. Who may see none gets an empty page. It
-// counts nothing, and what may not be seen is told by nothing in the answer; only
+// Detail for those that it may open. Who may see none gets an empty page. An
+// image whose row was changed outside is left out, since what the row says of who
+// may see it cannot be trusted; the log tells. It counts nothing, and what may not be seen is told by nothing in the answer; only
 // where a condition asks about owners may a page end early because of it.
 func (v *Vault) List(ctx context.Context, by access.Caller, q Query) (*Page, error) {
 	filter, t, err := v.guard.Filter(ctx, by, vitrine.ImageView, "list")
@@ -67,6 +68,9 @@ func (v *Vault) List(ctx context.Context, by access.Caller, q Query) (*Page, err
 		}
 	}
 	t.Entry().Detail = fmt.Sprintf("%d images, %d of them with their detail", len(page.Images), full)
+	if l.damaged > 0 {
+		t.Entry().Detail += fmt.Sprintf("; %d damaged ones were left out", l.damaged)
+	}
 	if _, err := t.Record(ctx); err != nil {
 		return nil, err
 	}
@@ -110,6 +114,7 @@ type lister struct {
 	sets     []store.ImageSet
 	residual bool
 	context  string // of the cursor
+	damaged  int    // images that were left out
 }
 
 // page reads rows until the page is full, the images are at their end, or
@@ -130,24 +135,29 @@ func (l *lister) page(ctx context.Context, q *Query) (*Page, error) {
 	}
 	page := &Page{Images: []Info{}}
 	for seen := 0; ; {
-		rows, err := l.vault.store.Images(ctx, store.ImageQuery{Sets: l.sets, After: after, Limit: min(step, maxPage)})
+		found, err := l.vault.store.Images(ctx, store.ImageQuery{Sets: l.sets, After: after, Limit: min(step, maxPage)})
 		if err != nil {
 			return nil, err
 		}
-		for i := range rows {
+		l.damaged += len(found.Damaged)
+		for _, id := range found.Damaged {
+			l.vault.damaged(ctx, id)
+		}
+		for i := range found.Rows {
+			m := &found.Rows[i]
 			if len(page.Images) == limit {
 				page.Next = l.vault.sealCursor(after, l.context)
 				return page, nil
 			}
-			after = store.Cursor{Created: rows[i].Created, ID: rows[i].ID}
-			if !l.residual || l.filter.Allows(rows[i].Resource()) {
-				page.Images = append(page.Images, Info{Image: rows[i].Image})
+			after = store.Cursor{Created: m.Created, ID: m.ID}
+			if !l.residual || l.filter.Allows(m.Resource()) {
+				page.Images = append(page.Images, Info{Image: m.Image})
 			}
 		}
-		if seen += len(rows); len(rows) < min(step, maxPage) {
+		if after = found.Last; !found.Full {
 			return page, nil
 		}
-		if seen >= maxScan || len(page.Images) == limit {
+		if seen += min(step, maxPage); seen >= maxScan || len(page.Images) == limit {
 			page.Next = l.vault.sealCursor(after, l.context)
 			return page, nil
 		}

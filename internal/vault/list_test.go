@@ -2,7 +2,9 @@ package vault_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -231,18 +233,6 @@ func TestListRefuses(t *testing.T) {
 	}
 }
 
-// Rows that do not open are a failure, not a shorter list.
-func TestListOfTamperedRows(t *testing.T) {
-	h := newHouse(t, "")
-	h.fill(3, "ulf")
-	h.exec(h.rows(), "UPDATE images SET sealed = $1 WHERE id = 'img-000001'", []byte("x"))
-	var err error
-	e := h.one(func() { _, err = h.Vault.List(t.Context(), h.Sam, vault.Query{}) })
-	if err == nil || !strings.Contains(err.Error(), seal.ErrSealed.Error()) || e.Outcome != vitrine.Broken {
-		t.Errorf("answered %v, recorded %+v", err, e)
-	}
-}
-
 // Whatever is shown as a cursor either is one that was sealed for the context,
 // or is refused.
 func FuzzCursor(f *testing.F) {
@@ -268,4 +258,61 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%q for %q opens as %+v", s, context, got)
 		}
 	})
+}
+
+// An image whose row was changed outside is in no list, and takes no other out
+// of one; the log tells of it once, and whoever asks for it by name gets a
+// failure, not "not found".
+func TestDamagedImage(t *testing.T) {
+	h := newHouse(t, "")
+	var said strings.Builder
+	v, err := vault.New(vault.Config{Guard: h.Guard, Store: h.Store, Bucket: h.Bucket, Seal: h.Seal, Now: h.Clock.Now,
+		Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []vitrine.ID
+	for range 4 {
+		ids = append(ids, h.put(small(t), vault.Upload{}).ID)
+	}
+	h.exec(h.rows(), "UPDATE images SET tier = 1, cell = $1 WHERE id = $2", store.Cell(vitrine.Generated, vitrine.Public), string(ids[1]))
+	for _, limit := range []int{1, 2, 3, 50} {
+		got := map[vitrine.ID]bool{}
+		q := vault.Query{Limit: limit}
+		for more := true; more; more = q.After != "" {
+			page, err := v.List(t.Context(), h.Ann, q)
+			if err != nil {
+				t.Fatalf("in pages of %d: %v", limit, err)
+			}
+			for _, m := range page.Images {
+				got[m.ID] = true
+			}
+			q.After = page.Next
+		}
+		if len(got) != 3 || got[ids[1]] {
+			t.Errorf("in pages of %d: got %v, want all but %s", limit, got, ids[1])
+		}
+	}
+	e := h.one(func() {
+		_, err := v.Open(t.Context(), h.Ann, ids[1], "")
+		if !errors.Is(err, store.ErrDamaged) || errors.Is(err, vitrine.ErrNotFound) {
+			t.Errorf("opened: %v, want damaged", err)
+		}
+	})
+	if e.Outcome != vitrine.Broken || e.Resource != ids[1] {
+		t.Errorf("the attempt is recorded as %+v, want failed", e)
+	}
+	all, err := h.Store.Entries(t.Context(), store.EntryQuery{After: -1, Resource: ids[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := 0
+	for _, e := range all {
+		if e.Alert == "image_damaged" {
+			alerts++
+		}
+	}
+	if n := strings.Count(said.String(), "level=ERROR"); alerts != 1 || n != 1 {
+		t.Errorf("%d alerts and %d lines in the process log, want one each: %s", alerts, n, &said)
+	}
 }

@@ -59,6 +59,11 @@ func (v *Vault) Put(ctx context.Context, by access.Caller, u Upload, body io.Rea
 		return nil, refuse(ctx, t, err)
 	}
 	m.Detail.Name, m.Detail.Labels = u.Name, u.Labels
+	leave, err := v.Room(1)
+	if err != nil {
+		return nil, refuse(ctx, t, err)
+	}
+	defer leave()
 	d, err := v.Draft(ctx)
 	if err != nil {
 		return nil, refuse(ctx, t, err)
@@ -74,7 +79,13 @@ func (v *Vault) Put(ctx context.Context, by access.Caller, u Upload, body io.Rea
 		return nil, refuse(ctx, t, err)
 	}
 	t.Entry().Resource = m.ID
-	_, err = t.Spend(ctx, func(tx *store.Tx) error { return d.put(tx, m) })
+	_, err = t.Spend(ctx, func(tx *store.Tx) error {
+		// Nothing stands between this look and the commit.
+		if gone, err := tx.Deleted(vitrine.Ref{Kind: vitrine.KindDataset, ID: m.Dataset}); err != nil || gone {
+			return errors.Join(err, datasetChanged(gone))
+		}
+		return d.put(tx, m)
+	})
 	d.settled(err)
 	if err != nil {
 		return nil, err
@@ -143,10 +154,15 @@ func (v *Vault) stands(ctx context.Context, by access.Caller, m *vitrine.Image) 
 	if err != nil {
 		return err
 	}
-	if set, ok := p.Dataset(m.Dataset); !ok || set.Project != m.Project || set.Category != m.Category {
-		return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "dataset_changed", Public: "The dataset changed meanwhile. Look at it again and repeat."}
+	set, ok := p.Dataset(m.Dataset)
+	return datasetChanged(!ok || set.Project != m.Project || set.Category != m.Category)
+}
+
+func datasetChanged(changed bool) error {
+	if !changed {
+		return nil
 	}
-	return nil
+	return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "dataset_changed", Public: "The dataset changed meanwhile. Look at it again and repeat."}
 }
 
 // copySize is how much of a body is read at once.

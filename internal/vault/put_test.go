@@ -303,6 +303,26 @@ func TestPutOnABrokenBucket(t *testing.T) {
 	}
 }
 
+// On a disk without room nothing is taken, and that is still recorded: the rest
+// of the room is the log's.
+func TestPutWithoutRoom(t *testing.T) {
+	h := newHouse(t, "")
+	free := int64(64<<20 + 8<<20)
+	h.Bucket.Room = func() (int64, error) { return free, nil }
+	h.put(large(t), vault.Upload{})
+	free--
+	e := h.one(func() {
+		_, err := h.Vault.Put(t.Context(), h.Ulf, vault.Upload{Dataset: "drafts"}, bytes.NewReader(small(t)))
+		var why *vitrine.Error
+		if !errors.As(err, &why) || why.Kind != vitrine.ErrUnavailable || why.Code != "no_room" {
+			t.Errorf("got %v", err)
+		}
+	})
+	if e.Outcome != vitrine.Refused || e.Code != "no_room" {
+		t.Errorf("the log says %+v", e)
+	}
+}
+
 // Where the log cannot be written nothing is kept: neither by Put, nor by Keep.
 // The bytes that may or may not be named are left to the sweep.
 func TestPutUnrecorded(t *testing.T) {

@@ -56,7 +56,7 @@ func (v *Vault) render(ctx context.Context, m *store.ImageRow, r vitrine.Renditi
 
 func (v *Vault) form(ctx context.Context, m *store.ImageRow, data seal.Key, r vitrine.Rendition) (*content, error) {
 	c, err := v.stored(ctx, m.ID, data, forms[r])
-	if r == vitrine.Original || !errors.Is(err, errNone) {
+	if r == vitrine.Original || !unmade(err) {
 		return c, err
 	}
 	from := vitrine.Original
@@ -74,6 +74,10 @@ func (v *Vault) form(ctx context.Context, m *store.ImageRow, data seal.Key, r vi
 	return c, nil
 }
 
+// unmade reports whether a derived form is to be made: it never was, or its file
+// is gone. It can be made again, unlike an original.
+func unmade(err error) bool { return errors.Is(err, errNone) || errors.Is(err, fs.ErrNotExist) }
+
 // derive makes a rendition and keeps it for the next who asks. How much is
 // decoded at the same time is bounded.
 func (v *Vault) derive(ctx context.Context, m *store.ImageRow, data seal.Key, r vitrine.Rendition, src *content) (*content, error) {
@@ -85,7 +89,7 @@ func (v *Vault) derive(ctx context.Context, m *store.ImageRow, data seal.Key, r 
 			Public: "Too many renditions are being made. Try again in a moment."}
 	}
 	defer v.decoding.Release(pixels)
-	if c, err := v.stored(ctx, m.ID, data, forms[r]); !errors.Is(err, errNone) {
+	if c, err := v.stored(ctx, m.ID, data, forms[r]); !unmade(err) {
 		return c, err // another was faster while this one waited
 	}
 	plain, b, err := v.draw(r, src)
@@ -131,7 +135,14 @@ func (v *Vault) cache(ctx context.Context, b *store.BlobRow, plain []byte, k sea
 	} else if err := v.write(ctx, b.Name, plain, k); err != nil {
 		return err // fs.ErrExist too: of another maker, or of one that died, for the sweep
 	}
-	err = v.store.Maintain(ctx, func(tx *store.Tx) error { return tx.PutBlob(b) })
+	err = v.store.Maintain(ctx, func(tx *store.Tx) error {
+		// A row without its file is in the way; whoever made the file just now
+		// names it.
+		if err := tx.DeleteBlob(b.Name); err != nil && !errors.Is(err, vitrine.ErrNotFound) {
+			return err
+		}
+		return tx.PutBlob(b)
+	})
 	if errors.Is(err, vitrine.ErrNotFound) && b.Inline == nil {
 		return errors.Join(err, v.bucket.Delete(context.WithoutCancel(ctx), b.Name))
 	}

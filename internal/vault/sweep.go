@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"vitrine.dev/vitrine/internal/store"
 )
 
 const (
@@ -14,17 +16,43 @@ const (
 	sweepPage = 1000
 )
 
-// Run sweeps the bucket, now and every hour, until ctx is done.
+// Run sweeps the bucket and the links, now and every hour, until ctx is done.
 func (v *Vault) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		// What cannot be swept now is swept an hour later; it harms nobody.
-		_, _ = v.sweep(ctx)
+		v.sweepAll(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// sweepAll sweeps what it can. What cannot be swept now is swept an hour later;
+// it harms nobody, but whoever runs the system should know.
+func (v *Vault) sweepAll(ctx context.Context) {
+	_, err := v.sweep(ctx)
+	if err != nil && ctx.Err() == nil {
+		v.logger.Warn("what deleted images left could not be swept", "err", err)
+	}
+	if err := v.purgeLinks(ctx); err != nil && ctx.Err() == nil {
+		v.logger.Warn("expired links could not be swept", "err", err)
+	}
+}
+
+// purgeLinks forgets links that expired more than sweepAge ago. Until then a use
+// of one is refused by name: the log says whose it was.
+func (v *Vault) purgeLinks(ctx context.Context) error {
+	for {
+		var n int64
+		err := v.store.Maintain(ctx, func(tx *store.Tx) (err error) {
+			n, err = tx.PurgeLinks(v.now().Add(-sweepAge), sweepPage)
+			return err
+		})
+		if err != nil || n < sweepPage {
+			return err
 		}
 	}
 }

@@ -44,7 +44,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -67,6 +69,7 @@ type Config struct {
 	Bounds  render.Bounds    // of a picture; a field that is zero stands for its default
 	Now     func() time.Time // nil is time.Now
 	LinkTTL time.Duration    // the longest life of a link; 0 is 60 minutes
+	Logger  *slog.Logger     // nil discards
 }
 
 // Vault keeps images. It is safe for concurrent use.
@@ -78,11 +81,14 @@ type Vault struct {
 	bounds  render.Bounds
 	now     func() time.Time
 	linkTTL time.Duration
+	logger  *slog.Logger
 
 	// decoding bounds the pixels that are decoded at the same time, and with
 	// them memory: as many as one picture of the largest size has.
 	decoding *semaphore.Weighted
+	claimed  atomic.Int64 // bytes of pictures on their way, see Room
 	views    views
+	broken   broken
 }
 
 // New makes a vault; it starts nothing.
@@ -90,9 +96,12 @@ func New(c Config) (*Vault, error) {
 	if c.Guard == nil || c.Store == nil || c.Bucket == nil || c.Seal.IsZero() {
 		return nil, errors.New("vault: Guard, Store, Bucket and Seal are needed")
 	}
-	v := &Vault{guard: c.Guard, store: c.Store, bucket: c.Bucket, keys: newKeys(c.Seal), bounds: bounds(c.Bounds), now: c.Now, linkTTL: c.LinkTTL}
+	v := &Vault{guard: c.Guard, store: c.Store, bucket: c.Bucket, keys: newKeys(c.Seal), bounds: bounds(c.Bounds), now: c.Now, linkTTL: c.LinkTTL, logger: c.Logger}
 	if v.now == nil {
 		v.now = time.Now
+	}
+	if v.logger == nil {
+		v.logger = slog.New(slog.DiscardHandler)
 	}
 	if v.linkTTL <= 0 {
 		v.linkTTL = time.Hour
@@ -123,6 +132,9 @@ func (v *Vault) row(ctx context.Context, id vitrine.ID) (*store.ImageRow, error)
 	if errors.Is(err, vitrine.ErrNotFound) {
 		return nil, nil
 	}
+	if errors.Is(err, store.ErrDamaged) {
+		v.damaged(ctx, id)
+	}
 	return m, err
 }
 
@@ -135,7 +147,8 @@ func resource(m *store.ImageRow, id vitrine.ID) vitrine.Resource {
 	return m.Resource()
 }
 
-// ask decides an act on an image. more, may be nil, are further questions that
+// ask decides an act on an image, which must have the version that the caller
+// demands, if it demands one. more, may be nil, are further questions that
 // depend on what the image is.
 func (v *Vault) ask(ctx context.Context, by access.Caller, id vitrine.ID, a access.Act, more func(vitrine.Resource) []access.Question) (*store.ImageRow, *access.Ticket, error) {
 	m, err := v.row(ctx, id)
@@ -152,6 +165,10 @@ func (v *Vault) ask(ctx context.Context, by access.Caller, id vitrine.ID, a acce
 	}
 	if m == nil { // the guard never allows what is absent
 		return nil, nil, t.Refuse(ctx, string(vitrine.CodeAbsent), access.NotFound())
+	}
+	if by.IfVersion != 0 && by.IfVersion != m.Version {
+		return nil, nil, refuse(ctx, t, &vitrine.Error{Kind: vitrine.ErrConflict, Code: "version",
+			Public: "The image has changed since it was read. Look at it again and repeat."})
 	}
 	return m, t, nil
 }
