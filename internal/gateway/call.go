@@ -76,7 +76,7 @@ func (g *Gateway) inspect(m *generation, r *provider.Result, failed error) error
 	if len(m.made) == 0 && broken == nil {
 		broken = &provider.Error{Code: provider.CodeNoImage, Charged: provider.ChargedUnknown, Message: "The service answered without a picture."}
 	}
-	m.bill = m.settle(failed)
+	m.bill = m.settle(failed, broken)
 	m.bill.broken = broken
 	if len(m.made) == 0 {
 		return broken
@@ -90,20 +90,27 @@ func notImage(err error) error {
 	if !errors.Is(err, vitrine.ErrInvalid) && !errors.Is(err, vitrine.ErrTooLarge) {
 		return &provider.Error{Code: provider.CodeNotKept, Charged: provider.ChargedYes, Err: err, Message: "The picture could not be kept."}
 	}
-	return &provider.Error{Code: provider.CodeBadAnswer, Charged: provider.ChargedYes, Err: err,
+	return &provider.Error{Code: provider.CodeBadAnswer, Charged: provider.ChargedUnknown, Err: err,
 		Message: "The service answered something that is not a picture or is out of bounds."}
 }
 
-// settle is what a call costs. What the service says it charged counts,
-// even beyond what was reserved; otherwise the price of what it delivered.
-func (m *generation) settle(failed error) settlement {
-	switch charged := chargedOf(failed); {
-	case failed != nil && charged == provider.ChargedNo:
-		return settlement{release: true}
-	case failed != nil:
-		return settlement{cost: m.reserved}
-	case m.result.Cost != nil:
+// settle is what a call costs. What the service says it charged counts, even
+// beyond what was reserved; otherwise the price of what can be kept of its
+// answer, or all that was reserved where nobody can tell. failed is how the call
+// ended, broken why not all of it can be kept.
+func (m *generation) settle(failed, broken error) settlement {
+	var up *provider.Error
+	switch {
+	case errors.As(failed, &up) && up.Cost != nil:
+		return settlement{cost: *up.Cost}
+	case failed == nil && m.result.Cost != nil:
 		return settlement{cost: *m.result.Cost}
+	case failed != nil && owed(failed):
+		return settlement{cost: m.reserved}
+	case len(m.made) == 0 && !owed(broken):
+		return settlement{release: true}
+	case len(m.made) == 0:
+		return settlement{cost: m.reserved}
 	}
-	return settlement{cost: bill(m.deployment.Price, len(m.result.Images), m.size, m.Quality, m.result.Echo)}
+	return settlement{cost: bill(m.deployment.Price, len(m.made), m.size, m.Quality, m.result.Echo)}
 }

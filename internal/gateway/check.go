@@ -62,6 +62,9 @@ func (g *Gateway) resolve(ctx context.Context, by access.Caller, r *Request) (*g
 		return nil, nil, g.guard.Reject(ctx, by, m.act, err)
 	}
 	t, err := g.guard.Check(ctx, by, m.act)
+	if err == nil && !m.counted { // the policy changed between the two questions
+		return nil, nil, t.Refuse(ctx, string(vitrine.CodeAbsent), access.NotFound())
+	}
 	return m, t, err
 }
 
@@ -159,7 +162,9 @@ func parseSize(s string) (w, h int, ok bool) {
 
 // questions builds the further questions of the act: opening each source where
 // it lies, then creating and opening what will be born, at the tier that it
-// will have. What is absent is asked about all the same.
+// will have. What is absent is asked about all the same. A source that the caller
+// may not open does not count for the tier: an answer that depends on the tier
+// would tell of it. The guard, asked about the source too, then refuses.
 func (g *Gateway) questions(ctx context.Context, m *generation) error {
 	sources := m.Sources
 	if m.Mask != nil {
@@ -168,7 +173,7 @@ func (g *Gateway) questions(ctx context.Context, m *generation) error {
 	if len(sources) > maxSources+1 {
 		return vitrine.Invalid("image", "too_many_images", fmt.Sprintf("An edit takes at most %d images.", maxSources))
 	}
-	m.tier, m.tierBy = vitrine.Public, vitrine.TierByBirth
+	m.tier, m.tierBy, m.counted = vitrine.Public, vitrine.TierByBirth, true
 	for _, s := range sources {
 		if s.Image == "" {
 			continue
@@ -177,9 +182,11 @@ func (g *Gateway) questions(ctx context.Context, m *generation) error {
 		if err != nil {
 			return fmt.Errorf("find source %s: %w", s.Image, err)
 		}
-		if r.Kind != "" {
+		if m.policy.Decide(&rbac.Question{Subject: m.by.Subject, Permission: vitrine.ImageOpen, Resource: r, At: m.at}).Allow {
 			m.tier = vitrine.MaxTier(m.tier, r.Tier)
 			m.lineage = append(m.lineage, s.Image)
+		} else {
+			m.counted = false
 		}
 		m.act.More = append(m.act.More, access.Question{Permission: vitrine.ImageOpen, Resource: r})
 	}

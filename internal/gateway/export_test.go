@@ -30,3 +30,9 @@ func Bill(p *vitrine.Price, n int, size, quality string, echo map[string]string)
 
 // WaitOf reads a service's Retry-After.
 func WaitOf(header string, now time.Time) int { return waitOf(header, now) }
+
+// Rate takes a token for a principal, out of buckets of so many a minute.
+func Rate(perMinute int) func(at time.Time) time.Duration {
+	var r rates
+	return func(at time.Time) time.Duration { return r.take("renders/hidream", perMinute, at, "ann") }
+}

@@ -13,18 +13,27 @@ import (
 	"vitrine.dev/vitrine/internal/store"
 )
 
-// chargedOf is what is known of the charge after a failed call. What was
-// refused before it was sent cost nothing; of what nobody can tell, nobody can
-// tell.
-func chargedOf(err error) string {
+// owed reports whether a service is owed something after a failed call. What was
+// refused before it was sent cost nothing. Whoever answered whole, and with
+// nothing that can be kept, is owed nothing; whoever did not answer whole may
+// have been paid, and that counts as spent.
+func owed(err error) bool {
 	var up *provider.Error
-	switch {
-	case errors.As(err, &up):
-		return up.Charged
-	case errors.Is(err, vitrine.ErrInvalid):
-		return provider.ChargedNo
+	if !errors.As(err, &up) {
+		return !errors.Is(err, vitrine.ErrInvalid)
 	}
-	return provider.ChargedUnknown
+	switch up.Charged {
+	case provider.ChargedNo:
+		return false
+	case provider.ChargedYes:
+		return true
+	}
+	switch up.Code {
+	case provider.CodeTimeout, provider.CodeCut, provider.CodeCanceled, // who knows
+		provider.CodeNotFetched, provider.CodeTooMany: // it was made
+		return true
+	}
+	return up.Status == http.StatusGatewayTimeout
 }
 
 // upstream is the caller's error for what a service did.

@@ -19,8 +19,8 @@ import (
 )
 
 // TestServiceFails: whatever a service does becomes an error that says what to
-// do; money comes back where it certainly charged nothing, and counts as spent
-// where nobody knows. No text of a service reaches the log.
+// do; money comes back where it answered whole and with nothing that can be kept,
+// and counts as spent where nobody knows. No text of a service reaches the log.
 func TestServiceFails(t *testing.T) {
 	h := newHouse(t, "", budgetOfAll)
 	slow, err := gateway.New(gateway.Config{Guard: h.Guard, Policies: h.Policies, Store: h.Store, Vault: h.vault, Seal: h.Seal,
@@ -44,28 +44,28 @@ func TestServiceFails(t *testing.T) {
 		{"a prompt for a code", providertest.Status(500, "application/json", `{"error":{"message":"No.","code":"a lighthouse in fog"}}`), vitrine.ErrUpstream, "upstream_failed", 0, 0},
 		{"overloaded", busy, vitrine.ErrUpstream, "upstream_failed", 9, 0},
 		{"500 in the dialect", providertest.ServerError, vitrine.ErrUpstream, "upstream_failed", 0, 0},
-		{"502 of a proxy", providertest.BadGateway, vitrine.ErrUpstream, "upstream_failed", 0, cents(1)},
+		{"502 of a proxy", providertest.BadGateway, vitrine.ErrUpstream, "upstream_failed", 0, 0},
 		{"our account", providertest.Leaks, vitrine.ErrUpstream, "provider_account", 0, 0},
 		{"our balance", providertest.Status(402, "application/json", `{"error":"Insufficient balance","status":402}`), vitrine.ErrUpstream, "provider_account", 0, 0},
 		{"redirect", providertest.Redirect("http://127.0.0.1:1/"), vitrine.ErrUpstream, "redirect", 0, 0},
 		{"a web page", providertest.HTML, vitrine.ErrUpstream, "wrong_service", 0, 0},
 		{"a page with 404", providertest.Status(404, html, "<h1>Not Found</h1>"), vitrine.ErrUpstream, "upstream_failed", 0, 0},
 		{"no JSON", providertest.NotJSON, vitrine.ErrUpstream, "wrong_service", 0, 0},
-		{"garbage", providertest.Garbage, vitrine.ErrUpstream, "bad_answer", 0, cents(1)},
+		{"garbage", providertest.Garbage, vitrine.ErrUpstream, "bad_answer", 0, 0},
 		{"cut", providertest.Cut, vitrine.ErrUpstream, "cut_answer", 0, cents(1)},
 		{"a picture without end", providertest.Endless, vitrine.ErrUpstream, "", 0, cents(1)},
-		{"endless", providertest.EndlessSpace, vitrine.ErrUpstream, "", 0, cents(1)},
-		{"endless error", providertest.EndlessError, vitrine.ErrUpstream, "", 0, cents(1)},
+		{"endless", providertest.EndlessSpace, vitrine.ErrUpstream, "", 0, 0},
+		{"endless error", providertest.EndlessError, vitrine.ErrUpstream, "", 0, 0},
 		{"no answer", providertest.Hang, vitrine.ErrUpstream, "timeout", 0, cents(1)},
 		{"half an answer", providertest.Silence, vitrine.ErrUpstream, "timeout", 0, cents(1)},
 		{"a drip", providertest.Drip(time.Millisecond), vitrine.ErrUpstream, "timeout", 0, cents(1)},
-		{"a private URL", providertest.URL("http://169.254.169.254/latest/meta-data/"), vitrine.ErrUpstream, "forbidden_url", 0, cents(1)},
+		{"a private URL", providertest.URL("http://169.254.169.254/latest/meta-data/"), vitrine.ErrUpstream, "forbidden_url", 0, 0},
 		{"no picture", func(u *providertest.Upstream, w http.ResponseWriter, r *http.Request, c *providertest.Call) {
 			providertest.Fewer(u, w, r, c)
-		}, vitrine.ErrUpstream, "no_image", 0, cents(1)},
+		}, vitrine.ErrUpstream, "no_image", 0, 0},
 		{"zeros for a picture", func(u *providertest.Upstream, w http.ResponseWriter, r *http.Request, c *providertest.Call) {
 			providertest.URL(u.Host("/zero.png", zero))(u, w, r, c)
-		}, vitrine.ErrUpstream, "bad_answer", 0, cents(1)},
+		}, vitrine.ErrUpstream, "bad_answer", 0, 0},
 		{"a web page for a picture", func(u *providertest.Upstream, w http.ResponseWriter, r *http.Request, c *providertest.Call) {
 			providertest.URL(u.Host("/p", []byte("<html>sorry</html>")))(u, w, r, c)
 		}, vitrine.ErrUpstream, "not_fetched", 0, cents(1)},
@@ -90,6 +90,39 @@ func TestServiceFails(t *testing.T) {
 			}
 			if left, err := h.disk.List(t.Context(), "", 10); err != nil || len(left) != 0 {
 				t.Errorf("left in the bucket: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestChargedBeforeItFailed: a service says what it charged, and then its picture
+// cannot be had. What it said counts, also beyond what was set aside.
+func TestChargedBeforeItFailed(t *testing.T) {
+	for _, tt := range []struct {
+		cost        string
+		spent, debt vitrine.Micros
+	}{
+		{"0.09", cents(9), cents(5)},
+		{"0.03", cents(3), 0},
+		{"", 0, 0}, // it did not say
+	} {
+		t.Run(tt.cost, func(t *testing.T) {
+			h := newHouse(t, "", budgetOfAll)
+			told := `, "cost": ` + tt.cost
+			if tt.cost == "" {
+				told = ""
+			}
+			h.up.Script(providertest.Status(200, "application/json", `{"data":[{"url":"http://10.0.0.1/p.png"}]`+told+`}`))
+			by := anew(h.ann)
+			_, err := h.Generate(t.Context(), by, asks(func(r *gateway.Request) { r.Model = "told" }))
+			if e := failure(t, err); e.Code != "forbidden_url" {
+				t.Errorf("got %v (%s)", err, e.Code)
+			}
+			if b := h.balance("all"); b.Spent != tt.spent || b.Debt != tt.debt || b.Reserved != 0 {
+				t.Errorf("balance %+v", b)
+			}
+			if log := h.of(by.Request); len(log) != 2 || log[1].Cost != tt.spent || (log[1].Alert == "budget_debt") != (tt.debt > 0) {
+				t.Errorf("the log has %+v", log)
 			}
 		})
 	}
@@ -124,8 +157,8 @@ func TestPartOfAnAnswer(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
-	if len(a.Images) != 1 || a.Cost != cents(2) {
-		t.Errorf("%d images for %s, want one for all that was reserved", len(a.Images), a.Cost)
+	if len(a.Images) != 1 || a.Cost != cents(1) {
+		t.Errorf("%d images for %s, want one for its price", len(a.Images), a.Cost)
 	}
 	log := h.of(by.Request)
 	if len(log) != 2 || !strings.Contains(log[1].Detail, "forbidden_url") || !strings.Contains(log[1].Detail, "1 of the 2") {
@@ -155,6 +188,34 @@ func TestDiskFails(t *testing.T) {
 	if log := h.of(by.Request); len(log) != 2 || log[1].Alert != "paid_image_lost" {
 		t.Errorf("the log has %+v", log)
 	}
+}
+
+// TestNoRoom: where the disk could not keep what a service makes, the service is
+// not asked, and nothing is paid.
+func TestNoRoom(t *testing.T) {
+	h := newHouse(t, "", budgetOfAll)
+	full := false
+	h.disk.Room = func() (int64, error) {
+		if full {
+			return 80 << 20, nil // for a picture of the largest size, and two others
+		}
+		return 100 << 20, nil
+	}
+	three := asks(func(r *gateway.Request) { r.N = 3 })
+	h.make(h.ann, three)
+	full = true
+	by := anew(h.ann)
+	_, err := h.Generate(t.Context(), by, three)
+	if e := failure(t, err); !errors.Is(err, vitrine.ErrUnavailable) || e.Code != "no_room" || e.RetryAfter == 0 {
+		t.Errorf("got %v (%s)", err, e.Code)
+	}
+	if b := h.balance("all"); b.Spent != cents(3) || b.Reserved != 0 || h.up.Count() != 1 {
+		t.Errorf("balance %+v, asked %d times", b, h.up.Count())
+	}
+	if log := h.of(by.Request); len(log) != 1 || log[0].Outcome != vitrine.Refused || log[0].Code != "no_room" {
+		t.Errorf("the log has %+v", log)
+	}
+	h.make(h.ann, asks()) // nothing stayed claimed
 }
 
 // noise is a picture that does not compress.

@@ -27,6 +27,7 @@ type generation struct {
 	tier       vitrine.Tier // of what will be born
 	tierBy     vitrine.TierSource
 	lineage    []vitrine.ID // images of the vault that it is made from
+	counted    bool         // each of them was counted for the tier
 
 	n                      int
 	size, format, response string // as settled
@@ -84,6 +85,11 @@ func (g *Gateway) Generate(ctx context.Context, by access.Caller, r *Request) (*
 			leave()
 		}
 	}()
+	vacate, err := g.vault.Room(m.n)
+	if err != nil {
+		return nil, refuse(ctx, t, err)
+	}
+	defer vacate()
 	g.busy.begin()
 	defer g.busy.end()
 	if err := g.begin(ctx, m, t); err != nil {

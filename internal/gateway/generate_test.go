@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -236,4 +237,27 @@ func TestRate(t *testing.T) {
 	h.make(bob, fast) // has a limit of his own
 	h.Clock.Advance(21e9)
 	h.make(h.ann, fast)
+}
+
+// TestRateOfStragglers: requests that took long to be looked at, such as edits
+// of large pictures, gain nobody tokens for time that has passed already.
+func TestRateOfStragglers(t *testing.T) {
+	take := gateway.Rate(60) // one a second
+	start := time.Now()
+	for range 60 {
+		if wait := take(start); wait != 0 {
+			t.Fatalf("within the burst: wait %s", wait)
+		}
+	}
+	let := 0
+	for range 100 {
+		for _, at := range []time.Time{start.Add(2 * time.Second), start} {
+			if take(at) == 0 {
+				let++
+			}
+		}
+	}
+	if let != 2 {
+		t.Errorf("%d requests in two seconds, want 2", let)
+	}
 }

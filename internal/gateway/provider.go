@@ -40,8 +40,11 @@ func (g *Gateway) PutProvider(ctx context.Context, by access.Caller, p *vitrine.
 			return 0, err
 		}
 		set, with := move.change(now)
+		if by.IfVersion != 0 {
+			set.Changes[0].IfRevision = by.IfVersion // of the provider
+		}
 		done, err := g.policies.ApplyAs(ctx, by, set, policy.Options{Op: a.Op, With: with})
-		if err == nil || try == tries || !overtaken(err) {
+		if err == nil || by.IfVersion != 0 || try == tries || !overtaken(err) {
 			return done.Revision, err
 		}
 	}
@@ -169,7 +172,7 @@ func (g *Gateway) TestProvider(ctx context.Context, by access.Caller, id vitrine
 	}
 	o, ok := now.Object(vitrine.Ref{Kind: vitrine.KindProvider, ID: id})
 	if ok {
-		a.Resource = policy.Resource(now, o)
+		a.Resource = now.Resource(o)
 	}
 	t, err := g.guard.Check(ctx, by, a)
 	if err != nil {

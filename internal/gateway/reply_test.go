@@ -132,7 +132,7 @@ func TestIdempotencyWhileRunning(t *testing.T) {
 func TestIdempotencyOfFailures(t *testing.T) {
 	h := newHouse(t, "", budgetOfAll)
 	keyed := asks(func(r *gateway.Request) { r.IdempotencyKey, r.BodyHash = "k", "one" })
-	h.up.Script(providertest.RateLimited("1"), providertest.Garbage)
+	h.up.Script(providertest.RateLimited("1"), providertest.Cut)
 	if _, err := h.Generate(t.Context(), anew(h.ann), keyed); !errors.Is(err, vitrine.ErrExhausted) {
 		t.Errorf("first: %v", err)
 	}
@@ -140,7 +140,7 @@ func TestIdempotencyOfFailures(t *testing.T) {
 		t.Errorf("second: %v", err)
 	}
 	_, err := h.Generate(t.Context(), anew(h.ann), keyed)
-	if e := failure(t, err); !errors.Is(err, vitrine.ErrUpstream) || e.Code != "bad_answer" || h.up.Count() != 2 {
+	if e := failure(t, err); !errors.Is(err, vitrine.ErrUpstream) || e.Code != "cut_answer" || h.up.Count() != 2 {
 		t.Errorf("third: %v (%s), asked %d times", err, e.Code, h.up.Count())
 	}
 	if b := h.balance("all"); b.Spent != cents(1) || b.Reserved != 0 {

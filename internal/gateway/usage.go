@@ -6,7 +6,6 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
-	"vitrine.dev/vitrine/internal/policy"
 	"vitrine.dev/vitrine/internal/rbac"
 	"vitrine.dev/vitrine/internal/store"
 )
@@ -22,7 +21,11 @@ func (g *Gateway) Balance(ctx context.Context, by access.Caller) (left *vitrine.
 	if err != nil {
 		return nil, nil, refuse(ctx, t, err)
 	}
-	all, err = g.balances(ctx, allowances(now, by, place(now, by)), g.now())
+	project := place(now, by)
+	if !now.Reaches(&by.Subject, project, g.now()) {
+		project = "" // a key's default may outlive what its holder had there
+	}
+	all, err = g.balances(ctx, allowances(now, by, project), g.now())
 	if err != nil {
 		return nil, nil, refuse(ctx, t, err)
 	}
@@ -116,7 +119,7 @@ func (g *Gateway) PayDebt(ctx context.Context, by access.Caller, budget vitrine.
 	}
 	o, ok := now.Object(vitrine.Ref{Kind: vitrine.KindBudget, ID: budget})
 	if ok {
-		a.Resource = policy.Resource(now, o)
+		a.Resource = now.Resource(o)
 	}
 	t, err := g.guard.Check(ctx, by, a)
 	if err != nil {

@@ -50,7 +50,9 @@ type Error struct {
 	RetryAfter string // header as it came; seconds when the service said milliseconds
 	// Charged says whether the service took money: "no", "yes", "unknown".
 	Charged string
-	Err     error
+	// Cost is what the service said it charged before it failed, or nil.
+	Cost *vitrine.Micros
+	Err  error
 }
 
 // Error is the message alone; Err is for the process log.

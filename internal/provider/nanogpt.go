@@ -1,16 +1,13 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -65,61 +62,86 @@ func (p *nanoGPT) Generate(ctx context.Context, r *Request) (*Result, error) {
 	if r.EndUser != "" {
 		f["user"] = text(r.EndUser)
 	}
-	if err := addUploads(f, r); err != nil {
-		return nil, err
-	}
 	b, err := jsonBody(f)
 	if err != nil {
 		return nil, err
 	}
-	return p.ask(ctx, "/images/generations", b, r)
+	return p.ask(ctx, "/images/generations", withUploads(b, r), r)
 }
 
-func addUploads(f map[string]json.RawMessage, r *Request) error {
-	var urls []json.RawMessage
-	for _, s := range r.Sources {
-		u, err := asDataURL(s)
-		if err != nil {
-			return fmt.Errorf("read a source: %w", err)
+// withUploads puts the pictures to edit into a JSON body, as data URLs that are
+// encoded while they are sent: many edits at the same time hold none of them in
+// memory.
+func withUploads(fields *body, r *Request) *body {
+	j := &uploads{}
+	if len(r.Sources) == 1 {
+		j.text(`,"imageDataUrl":`)
+		j.dataURL(r.Sources[0])
+	} else if len(r.Sources) > 1 {
+		separator := `,"imageDataUrls":[`
+		for _, s := range r.Sources {
+			j.text(separator)
+			j.dataURL(s)
+			separator = ","
 		}
-		urls = append(urls, u)
+		j.text("]")
 	}
-	switch {
-	case len(urls) == 1:
-		f["imageDataUrl"] = urls[0]
-	case len(urls) > 1:
-		f["imageDataUrls"] = slices.Concat([]byte("["), bytes.Join(rawBytes(urls), []byte(",")), []byte("]"))
+	if r.Mask != nil {
+		j.text(`,"maskDataUrl":`)
+		j.dataURL(*r.Mask)
 	}
-	if r.Mask == nil {
-		return nil
+	if len(j.parts) == 0 {
+		return fields
 	}
-	u, err := asDataURL(*r.Mask)
-	f["maskDataUrl"] = u
-	return err
+	open := fields.size - int64(len("}\n")) // an encoder's object ends so, and has a prompt at least
+	j.text("}")
+	return &body{io.MultiReader(append([]io.Reader{io.LimitReader(fields, open)}, j.parts...)...), fields.kind, open + j.size}
 }
 
-func rawBytes(all []json.RawMessage) [][]byte {
-	out := make([][]byte, len(all))
-	for i := range all {
-		out[i] = all[i]
-	}
-	return out
+// uploads are the parts of a body.
+type uploads struct {
+	parts []io.Reader
+	size  int64
 }
 
-// asDataURL is a picture as a JSON string; checkUploads has bounded it.
-func asDataURL(s Source) (json.RawMessage, error) {
+func (j *uploads) text(s string) {
+	j.parts = append(j.parts, strings.NewReader(s))
+	j.size += int64(len(s))
+}
+
+func (j *uploads) dataURL(s Source) {
 	kind, _ := mediaType(s.Format)
-	var b bytes.Buffer
-	b.WriteString(`"data:` + kind + `;base64,`)
-	enc := base64.NewEncoder(base64.StdEncoding, &b)
-	if _, err := io.Copy(enc, io.NewSectionReader(s, 0, s.Size)); err != nil {
-		return nil, err
+	j.text(`"data:` + kind + `;base64,`)
+	j.parts = append(j.parts, &encoder{from: io.NewSectionReader(s, 0, s.Size)})
+	j.size += int64(base64.StdEncoding.EncodedLen(int(s.Size)))
+	j.text(`"`)
+}
+
+// encoder reads what it reads from as base64.
+type encoder struct {
+	from  io.Reader
+	plain [3 << 10]byte
+	out   [4 << 10]byte
+	rest  []byte // of out
+	err   error
+}
+
+// Read implements io.Reader.
+func (e *encoder) Read(p []byte) (int, error) {
+	for len(e.rest) == 0 {
+		if e.err != nil {
+			return 0, e.err
+		}
+		var n int
+		if n, e.err = io.ReadFull(e.from, e.plain[:]); errors.Is(e.err, io.ErrUnexpectedEOF) {
+			e.err = io.EOF
+		}
+		base64.StdEncoding.Encode(e.out[:], e.plain[:n])
+		e.rest = e.out[:base64.StdEncoding.EncodedLen(n)]
 	}
-	if err := enc.Close(); err != nil {
-		return nil, err
-	}
-	b.WriteByte('"')
-	return b.Bytes(), nil
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
 }
 
 // Models lists what the service offers, with prices where it tells them. It

@@ -153,11 +153,17 @@ func (s *service) ask(ctx context.Context, route string, b *body, r *Request) (*
 		return nil, broken(resp.ctx, true, err)
 	}
 	if failed != nil {
-		// An error under a status of success; nobody knows what it cost.
+		// An error under a status of success; nobody knows what it cost, unless
+		// the service says so.
 		e := s.refusal(resp.Response, []byte(`{"error":`+string(failed)+`}`))
+		e.Cost = a.Cost
 		return nil, e
 	}
-	return s.complete(ctx, a, r.Sink)
+	result, err := s.complete(ctx, a, r.Sink)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		e.Cost = a.Cost
+	}
+	return result, err
 }
 
 // complete fetches the pictures that came as URLs.

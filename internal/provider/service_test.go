@@ -1,12 +1,16 @@
 package provider
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"vitrine.dev/vitrine"
 )
@@ -231,5 +235,30 @@ func TestBalance(t *testing.T) {
 	cancel()
 	if _, err := p.(Balancer).Balance(ctx); !errors.Is(err, vitrine.ErrUpstream) {
 		t.Errorf("got %v, want an upstream error", err)
+	}
+}
+
+// What is encoded while it is sent is as long as was said, and is JSON.
+func TestWithUploads(t *testing.T) {
+	for _, size := range []int{0, 1, 2, 3, 4, 3071, 3072, 3073, 100_000} {
+		b := bytes.Repeat([]byte{0xfb, 7, 99}, size/3+1)[:size]
+		src := Source{ReaderAt: bytes.NewReader(b), Size: int64(size), Format: "jpeg"}
+		want := "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(b)
+		fields, err := jsonBody(map[string]json.RawMessage{"prompt": text("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := withUploads(fields, &Request{Sources: []Source{src, src}, Mask: &src})
+		all, err := io.ReadAll(iotest.OneByteReader(got))
+		var v struct {
+			Prompt, MaskDataURL string
+			ImageDataURLs       []string
+		}
+		if err := errors.Join(err, json.Unmarshal(all, &v)); err != nil || int64(len(all)) != got.size {
+			t.Errorf("%d bytes of picture: %d bytes, said %d, %v", size, len(all), got.size, err)
+		}
+		if v.Prompt != "x" || v.MaskDataURL != want || len(v.ImageDataURLs) != 2 || v.ImageDataURLs[1] != want {
+			t.Errorf("%d bytes of picture: other ones arrive", size)
+		}
 	}
 }
