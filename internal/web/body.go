@@ -151,6 +151,10 @@ func Limit(w http.ResponseWriter, r *http.Request, max int64) (done func()) {
 	return func() { impatience(w) }
 }
 
+// Longest is how long a body of max bytes may take that comes as slowly as it
+// may.
+func Longest(max int64) time.Duration { return time.Duration(max/stride+1) * pace }
+
 type limited struct {
 	io.ReadCloser
 	w         http.ResponseWriter

@@ -12,6 +12,7 @@
 package web
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
@@ -34,6 +35,7 @@ const (
 	HeaderDataset  = "X-Vitrine-Dataset"
 	HeaderRevision = "X-Vitrine-Revision" // in an answer: the revision that it was made under
 	HeaderRequest  = "X-Request-Id"
+	HeaderReplay   = "X-Vitrine-Replay" // in an answer: "true" where an idempotency key was answered before
 )
 
 // Door makes requests into callers. It is safe for concurrent use.
@@ -115,6 +117,8 @@ func RequestID(w http.ResponseWriter) string { return w.Header().Get(HeaderReque
 
 // Identify answers who asks, by the key of the request: Authorization: Bearer,
 // or x-api-key as NanoGPT's clients send it. What is wrong is recorded already.
+// To who is known the answer tells the policy revision in use, under which, or
+// under a newer one, the decision will be made.
 func (d *Door) Identify(w http.ResponseWriter, r *http.Request) (access.Caller, error) {
 	p := d.presented(w, r)
 	p.Key = key(r)
@@ -127,7 +131,12 @@ func (d *Door) Identify(w http.ResponseWriter, r *http.Request) (access.Caller, 
 	if err != nil {
 		return access.Caller{}, err
 	}
-	if wait := d.limits.wait(by.Principal); wait > 0 {
+	if now, err := d.guard.Policy(access.Caller{}); err == nil {
+		SetRevision(w, now.Revision())
+	}
+	// An agent that acts for a person is as fast as she may be: otherwise anybody
+	// who lets it act could slow it down for all others.
+	if wait := d.limits.wait(cmp.Or(by.For, by.Principal)); wait > 0 {
 		return access.Caller{}, d.tooFast(r, by, wait)
 	}
 	if atLeast != "" && (bad != nil || revision < 0) {
@@ -135,6 +144,11 @@ func (d *Door) Identify(w http.ResponseWriter, r *http.Request) (access.Caller, 
 			vitrine.Invalid(HeaderRevision, "revision", "A revision is a number."))
 	}
 	return by, nil
+}
+
+// SetRevision tells under which policy revision an answer was made.
+func SetRevision(w http.ResponseWriter, revision int64) {
+	w.Header().Set(HeaderRevision, strconv.FormatInt(revision, 10))
 }
 
 // Stranger is a caller of whom only the request is known, for links.
