@@ -14,6 +14,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ import (
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/policy"
 	"vitrine.dev/vitrine/internal/problem"
+	"vitrine.dev/vitrine/internal/store"
 	"vitrine.dev/vitrine/internal/vault"
 	"vitrine.dev/vitrine/internal/web"
 )
@@ -54,6 +56,8 @@ type Config struct {
 	Vault     *vault.Vault
 	Gateway   *gateway.Gateway
 	Log       *audit.Log
+	// Store keeps answers under idempotency keys; nothing else here touches it.
+	Store *store.Store
 	// PublicURL is the address that callers know this system by; links begin
 	// with it. "" makes them begin with the address that the request came to.
 	PublicURL string
@@ -81,12 +85,17 @@ type Route struct {
 	status          int // of success; 0 is 200
 	op              string
 	errors          []int // statuses of failure beside the usual
+
+	versioned bool         // is about one thing with an entity tag: a GET tells it, a change heeds If-Match
+	makes     vitrine.Kind // what a PUT makes if it is not there; anyKind is what the path says
+	once      bool         // heeds Idempotency-Key
+	secret    bool         // the answer shows a secret, which is shown once
 }
 
 // New makes the front.
 func New(c Config) (*API, error) {
-	if c.Door == nil || c.Guard == nil || c.Policies == nil || c.Directory == nil || c.Vault == nil || c.Gateway == nil || c.Log == nil {
-		return nil, errors.New("api: Door, Guard, Policies, Directory, Vault, Gateway and Log are needed")
+	if c.Door == nil || c.Guard == nil || c.Policies == nil || c.Directory == nil || c.Vault == nil || c.Gateway == nil || c.Log == nil || c.Store == nil {
+		return nil, errors.New("api: Door, Guard, Policies, Directory, Vault, Gateway, Log and Store are needed")
 	}
 	if c.PublicURL = strings.TrimSuffix(c.PublicURL, "/"); c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
@@ -110,7 +119,13 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	a.nothingElse()
-	a.handler = c.Door.Handle(a.mux, a.fail)
+	a.handler = c.Door.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, clean := web.CleanPath(r); !clean {
+			a.unknown(w, r)
+			return
+		}
+		a.mux.ServeHTTP(w, r)
+	}), a.fail)
 	return a, nil
 }
 
@@ -172,6 +187,7 @@ func (a *API) operation(route Route, status int) huma.Operation {
 	if route.Permission != "" {
 		op.Description = "Needs " + string(route.Permission) + "."
 	}
+	headers(route, &op)
 	return op
 }
 
@@ -215,11 +231,15 @@ func (a *API) plain(route Route, fn func(http.ResponseWriter, *http.Request, acc
 }
 
 // identified finds out who asks, and says what was wrong.
-func (a *API) identified(_ Route, fn func(http.ResponseWriter, *http.Request, access.Caller) error) http.HandlerFunc {
+func (a *API) identified(route Route, fn func(http.ResponseWriter, *http.Request, access.Caller) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		by, err := a.Door.Identify(w, r)
 		if err == nil {
-			err = fn(w, r, by)
+			if by.IfVersion, err = a.demanded(route, r, by); err != nil {
+				err = a.Door.Reject(r, by, route.act(), err)
+			} else {
+				err = fn(w, r, by)
+			}
 		}
 		if err != nil {
 			web.Drain(w, r)
@@ -232,10 +252,7 @@ func (a *API) identified(_ Route, fn func(http.ResponseWriter, *http.Request, ac
 // came of it in one piece.
 func (a *API) json(route Route, next func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request, access.Caller) error {
 	return func(w http.ResponseWriter, r *http.Request, by access.Caller) error {
-		q := &request{by: by, act: access.Act{Permission: route.Permission, Op: route.op}, r: r}
-		if q.act.Op == "" {
-			q.act.Op = operationID(route)
-		}
+		q := &request{by: by, act: route.act(), r: r}
 		body, err := a.bodies.Read(w, r, maxBody)
 		if err != nil {
 			return a.Door.Reject(r, by, q.act, err)
@@ -243,17 +260,35 @@ func (a *API) json(route Route, next func(http.ResponseWriter, *http.Request)) f
 		defer body.Release()
 		inner := r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
 		inner.Body = noClose{body: body.Bytes()}.reader()
-		held := &held{header: w.Header(), status: http.StatusOK}
-		next(held, inner)
-		if q.bad != nil {
-			return a.Door.Reject(r, by, q.act, q.bad)
+		if !route.once {
+			h, err := a.call(w, inner, q, next)
+			if err == nil {
+				h.send(w)
+			}
+			return err
 		}
-		if q.err != nil {
-			return q.err
-		}
-		held.send(w)
-		return nil
+		return a.callOnce(w, inner, q, route, body.Bytes(), next)
 	}
+}
+
+// call has huma parse, call and encode, and holds the answer.
+func (a *API) call(w http.ResponseWriter, inner *http.Request, q *request, next func(http.ResponseWriter, *http.Request)) (*held, error) {
+	h := &held{header: w.Header(), status: http.StatusOK}
+	next(h, inner)
+	switch {
+	case q.bad != nil:
+		return nil, a.Door.Reject(q.r, q.by, q.act, q.bad)
+	case q.err != nil:
+		return nil, q.err
+	case unchanged(q.r, h.header):
+		h.status = http.StatusNotModified
+	}
+	return h, nil
+}
+
+// act is a route's act as far as it is known before its input was read.
+func (r Route) act() access.Act {
+	return access.Act{Permission: r.Permission, Op: cmp.Or(r.op, operationID(r))}
 }
 
 // nothingElse answers what no route is there for. It tells nothing, so it asks
@@ -271,11 +306,13 @@ func (a *API) nothingElse() {
 				Detail: "Allowed here: " + strings.Join(methods, ", ") + ".", Request: web.RequestID(w)})
 		})
 	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		web.Drain(w, r)
-		problem.Write(w, problem.Problem{Status: http.StatusNotFound, Title: "Not found", Code: "unknown_route",
-			Detail: "There is no such route. See " + prefix + "/openapi.json.", Request: web.RequestID(w)})
-	})
+	a.mux.HandleFunc("/", a.unknown)
+}
+
+func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	web.Drain(w, r)
+	problem.Write(w, problem.Problem{Status: http.StatusNotFound, Title: "Not found", Code: "unknown_route",
+		Detail: "There is no such route. See " + prefix + "/openapi.json.", Request: web.RequestID(w)})
 }
 
 // fail says an error.
@@ -284,6 +321,10 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status == http.StatusInternalServerError {
 		a.Door.Unexpected(w, r, err)
 	}
+	if d, ok := p.Decision.(*problem.Refusal); ok {
+		web.SetRevision(w, d.Revision)
+	}
+	unmet(&p, r)
 	problem.Write(w, p)
 }
 
@@ -298,12 +339,12 @@ func (a *API) base(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-var once sync.Once
+var errorsAreOurs sync.Once
 
 // ownErrors makes huma's errors ours. What huma finds wrong with a request is
 // kept for the adapter, recorded, and said by package problem.
 func ownErrors() {
-	once.Do(func() {
+	errorsAreOurs.Do(func() {
 		huma.NewError = func(status int, msg string, _ ...error) huma.StatusError {
 			return failure{Problem: problem.Problem{Status: status, Detail: msg}}
 		}

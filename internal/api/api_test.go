@@ -8,12 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/api"
 	"vitrine.dev/vitrine/internal/audit"
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/policy"
+	"vitrine.dev/vitrine/internal/problem"
+	"vitrine.dev/vitrine/internal/store"
 	"vitrine.dev/vitrine/internal/vault"
 	"vitrine.dev/vitrine/internal/web"
 )
@@ -29,7 +33,7 @@ func hollow(t *testing.T) *api.API {
 	}
 	a, err := api.New(api.Config{
 		Door: door, Guard: guard, Policies: new(policy.Policies), Directory: directory, Vault: new(vault.Vault),
-		Gateway: new(gateway.Gateway), Log: new(audit.Log), PublicURL: "https://vitrine.example/",
+		Gateway: new(gateway.Gateway), Log: new(audit.Log), Store: new(store.Store), PublicURL: "https://vitrine.example/",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +123,52 @@ func TestDocumentNamesTheRoutes(t *testing.T) {
 	}
 }
 
+// The document says which routes heed which conditions, and what answers tell.
+func TestDocumentNamesTheHeaders(t *testing.T) {
+	var d struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct{ Name, In string }
+			Responses  map[string]struct{ Headers map[string]any }
+		}
+	}
+	if err := json.Unmarshal(get(t, hollow(t), "/api/v1/openapi.json").Body.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	took := make(map[string][]string)
+	for path, ops := range d.Paths {
+		for method, op := range ops {
+			for _, p := range op.Parameters {
+				if p.In == "header" && p.Name != "Range" {
+					took[p.Name] = append(took[p.Name], method+" "+path)
+				}
+			}
+			for status, r := range op.Responses {
+				if _, told := r.Headers["X-Vitrine-Revision"]; told != (status != "401") {
+					t.Errorf("%s %s, %s: tells the revision: %t", method, path, status, told)
+				}
+			}
+			if _, tells := op.Responses["200"].Headers["ETag"]; method == "get" && tells != (op.Responses["304"].Headers != nil) {
+				t.Errorf("%s %s tells a tag: %t, and heeds one: %t", method, path, tells, !tells)
+			}
+		}
+	}
+	for _, all := range took {
+		slices.Sort(all)
+	}
+	want := map[string][]string{
+		"If-None-Match":   {"get /images/{id}", "get /images/{id}/content", "get /objects/{kind}/{id}"},
+		"Idempotency-Key": {"post /images", "post /images/{id}/links", "post /keys", "post /keys/{id}/rotate", "post /principals"},
+		"If-Match": {
+			"delete /groups/{id}/members/{member}", "delete /images/{id}", "delete /keys/{id}", "delete /objects/{kind}/{id}", "delete /principals/{id}",
+			"patch /images/{id}", "post /images/{id}/links", "post /keys/{id}/rotate", "post /principals/{id}/disable", "post /principals/{id}/enable",
+			"put /groups/{id}/members/{member}", "put /images/{id}/tier", "put /objects/{kind}/{id}", "put /principals/{id}", "put /providers/{id}",
+		},
+	}
+	if diff := cmp.Diff(want, took); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestNoSuchRoute(t *testing.T) {
 	a := hollow(t)
 	for _, tt := range []struct {
@@ -129,10 +179,16 @@ func TestNoSuchRoute(t *testing.T) {
 		{"GET", "/api/v1", 404},
 		{"PUT", "/api/v1/images", 405},
 		{"POST", "/l/token", 405},
-		{"HEAD", "/l/token", 405},
+		{"GET", "/api/v1//images", 404},
+		{"GET", "/api/v1/./images", 404},
+		{"GET", "//", 404},
 	} {
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, strings.NewReader("x")))
+		var p problem.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Type != "urn:vitrine:problem:"+p.Code {
+			t.Errorf("%s %s: %v, %s", tt.method, tt.path, err, w.Body)
+		}
 		if w.Code != tt.status || w.Header().Get("X-Request-Id") == "" {
 			t.Errorf("%s %s: %d %s", tt.method, tt.path, w.Code, w.Body)
 		}

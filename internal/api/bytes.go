@@ -1,11 +1,14 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,16 +16,17 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
+	"vitrine.dev/vitrine/internal/problem"
 	"vitrine.dev/vitrine/internal/vault"
 	"vitrine.dev/vitrine/internal/web"
 )
 
 // bytes are the routes whose body is a picture.
 func (a *API) bytes() {
-	up := Route{Method: "POST", Pattern: prefix + "/images", Permission: vitrine.ImageCreate, Summary: "Upload an image; the body is the picture itself", tag: "images", op: "upload", status: 201}
+	up := Route{Method: "POST", Pattern: prefix + "/images", Permission: vitrine.ImageCreate, Summary: "Upload an image; the body is the picture itself", tag: "images", op: "upload", status: 201, once: true}
 	a.plain(up, a.upload)
 	a.describe(up, "image/*", "application/json", "dataset", "tier", "name", "label", "source")
-	content := Route{Method: "GET", Pattern: prefix + "/images/{id}/content", Permission: vitrine.ImageView, Summary: "The picture, as far as you may see it", tag: "images", op: "open"}
+	content := Route{Method: "GET", Pattern: prefix + "/images/{id}/content", Permission: vitrine.ImageView, Summary: "The picture, as far as you may see it", tag: "images", op: "open", versioned: true, errors: []int{http.StatusRequestedRangeNotSatisfiable}}
 	a.plain(content, a.content)
 	a.describe(content, "", "image/*", "rendition", "download")
 	a.plain(Route{Method: "GET", Pattern: "/l/{token}", Public: "the link itself is the right; the policy is asked for who made it", Summary: "What a link shows", tag: "links", op: "open link"}, a.openLink)
@@ -45,7 +49,17 @@ func (a *API) describe(route Route, in, out string, query ...string) {
 	if out == "application/json" {
 		answer = map[string]*huma.MediaType{out: {Schema: a.huma.OpenAPI().Components.Schemas.Schema(imageType, true, "Image")}}
 	}
-	op.Responses = map[string]*huma.Response{fmt.Sprint(status): {Description: http.StatusText(status), Content: answer}}
+	if op.Responses == nil {
+		op.Responses = make(map[string]*huma.Response)
+	}
+	op.Responses[fmt.Sprint(status)] = &huma.Response{Description: http.StatusText(status), Content: answer}
+	if route.versioned || route.once {
+		op.Responses[fmt.Sprint(status)].Headers = map[string]*huma.Header{"ETag": {Schema: &huma.Schema{Type: huma.TypeString}}}
+	}
+	if slices.Contains(route.errors, http.StatusRequestedRangeNotSatisfiable) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: "Range", In: "header", Schema: &huma.Schema{Type: huma.TypeString}})
+		op.Responses[fmt.Sprint(http.StatusPartialContent)] = &huma.Response{Description: http.StatusText(http.StatusPartialContent), Content: answer}
+	}
 	if strings.Contains(route.Pattern, "{id}") {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
 	}
@@ -68,19 +82,38 @@ func (a *API) upload(w http.ResponseWriter, r *http.Request, by access.Caller) e
 	if err != nil {
 		return a.Door.Reject(r, by, act, err)
 	}
-	done := web.Limit(w, r, a.MaxUpload)
-	defer done()
-	m, err := a.Vault.Put(r.Context(), by, u, r.Body)
-	if err != nil {
-		return err
+	o, err := a.once(r, by, act, nil, web.Longest(a.MaxUpload))
+	var was *done
+	if err == nil && o != nil {
+		was, err = o.begin()
 	}
-	text, err := json.Marshal(m)
 	if err != nil {
-		return err
+		return a.Door.Reject(r, by, act, err)
 	}
+	limited := web.Limit(w, r, a.MaxUpload)
+	defer limited()
+	if was != nil {
+		return o.replayUpload(w, was)
+	}
+	sum := sha256.New()
+	m, err := a.Vault.Put(r.Context(), by, u, io.TeeReader(r.Body, sum))
 	h := &held{header: w.Header(), status: http.StatusCreated, kind: "application/json"}
+	if err == nil {
+		err = json.NewEncoder(&h.body).Encode(m)
+	}
+	if err != nil {
+		if o != nil {
+			o.settle(w, nil, err)
+		}
+		return err
+	}
 	h.header.Set("Location", prefix+"/images/"+string(m.ID))
-	h.body.Write(text)
+	h.header.Set("ETag", versionTag(m.Version))
+	if o != nil {
+		made := doneOf(h, false)
+		made.Picture = hex.EncodeToString(sum.Sum(nil))
+		o.settle(w, made, nil)
+	}
 	h.send(w)
 	return nil
 }
@@ -141,17 +174,17 @@ func (a *API) content(w http.ResponseWriter, r *http.Request, by access.Caller) 
 
 func (a *API) openLink(w http.ResponseWriter, r *http.Request, from access.Caller) error {
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address is the secret
-	if r.Method == http.MethodHead {
-		// Chat programs and proxies look ahead; that is no use of the link, and
-		// tells nothing.
-		w.Header().Set("Allow", http.MethodGet)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return nil
+	open := a.Vault.OpenLink
+	if r.Method == http.MethodHead { // chat programs and proxies look ahead; that is no use of the link
+		open = a.Vault.PeekLink
 	}
-	v, err := a.Vault.OpenLink(r.Context(), from, r.PathValue("token"))
+	v, err := open(r.Context(), from, r.PathValue("token"))
 	if err != nil {
 		return err
 	}
+	// Whoever has the link has the picture: a page that shows an answer's link
+	// is what answers with a link are for.
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	a.send(w, r, v, false)
 	return nil
 }
@@ -171,22 +204,43 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, v *vault.View, downlo
 	h.Set("Content-Type", "image/"+v.Format)
 	h.Set("Content-Disposition", mime.FormatMediaType(kind, map[string]string{"filename": fileName(v.Image.Detail.Name, string(v.Image.ID), v.Format)}))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if h.Get("Cross-Origin-Resource-Policy") == "" {
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	}
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("X-Vitrine-Rendition", string(v.Rendition))
 	if v.ETag != "" {
 		h.Set("ETag", `"`+strings.Trim(v.ETag, `"`)+`"`)
 	}
-	out := &patient{w, web.NewWriter(w)}
+	out := &patient{ResponseWriter: w, to: web.NewWriter(w)}
 	defer out.to.Done()
 	http.ServeContent(out, r, "", time.Time{}, io.NewSectionReader(v, 0, v.Size))
 }
 
-// patient is a ResponseWriter that gives each write its own time.
+// patient is a ResponseWriter that gives each write its own time, and says in
+// our words that a range cannot be.
 type patient struct {
 	http.ResponseWriter
-	to *web.Writer
+	to   *web.Writer
+	said bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p *patient) WriteHeader(status int) {
+	if status != http.StatusRequestedRangeNotSatisfiable {
+		p.ResponseWriter.WriteHeader(status)
+		return
+	}
+	p.said = true
+	p.Header().Del("Content-Disposition")
+	problem.Write(p.ResponseWriter, problem.Problem{Status: status, Title: "No such range", Code: "range_not_satisfiable", Param: "Range",
+		Detail: "The picture has no such bytes; Content-Range tells how many it has.", Request: web.RequestID(p)})
 }
 
 // Write implements http.ResponseWriter.
-func (p *patient) Write(b []byte) (int, error) { return p.to.Write(b) }
+func (p *patient) Write(b []byte) (int, error) {
+	if p.said {
+		return len(b), nil
+	}
+	return p.to.Write(b)
+}

@@ -50,7 +50,7 @@ func newHouse(t *testing.T, perMinute int) *house {
 		t.Fatal(err)
 	}
 	h.api, err = api.New(api.Config{
-		Door: door, Guard: s.Guard, Policies: s.Policies, Directory: s.Directory, Vault: new(vault.Vault), Gateway: new(gateway.Gateway), Log: h.log,
+		Door: door, Guard: s.Guard, Policies: s.Policies, Directory: s.Directory, Vault: new(vault.Vault), Gateway: new(gateway.Gateway), Log: h.log, Store: s.Store,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -77,7 +78,8 @@ func description(version string) huma.Config {
 			Info: &huma.Info{
 				Title: "Vitrine", Version: version,
 				Description: "Image data under role-based access control. Errors are application/problem+json; an answer's " +
-					web.HeaderRevision + " is the policy revision that it was made under, and a request may demand one at least as new with the same header.",
+					web.HeaderRevision + " is the policy revision that it was made under, or the one that it made, and a request may demand one at least as new with the same header. " +
+					"What has an entity tag heeds If-Match (412 where it has changed) and If-None-Match (304); what makes something heeds Idempotency-Key.",
 			},
 			Servers: []*huma.Server{{URL: prefix}},
 			Components: &huma.Components{
@@ -105,12 +107,48 @@ func strict(b []byte, v any) error {
 	return nil
 }
 
+// headers describes what a route heeds in the header of a request.
+func headers(route Route, op *huma.Operation) {
+	takes := func(name, what string) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "header", Description: what, Schema: &huma.Schema{Type: huma.TypeString}})
+	}
+	switch {
+	case route.versioned && route.Method == http.MethodGet:
+		takes("If-None-Match", "An entity tag: where it still is the one, the answer is 304 without a body")
+		op.Responses = map[string]*huma.Response{fmt.Sprint(http.StatusNotModified): {Description: http.StatusText(http.StatusNotModified)}}
+	case route.versioned:
+		takes("If-Match", "The entity tag of the version that this is about; where there is another by now, nothing is done and the answer is 412")
+		op.Errors = append(op.Errors, http.StatusPreconditionFailed)
+	}
+	if route.once {
+		what := "The same request with the same key, within a day, is carried out once and answered alike, with " + web.HeaderReplay + "; another request with it is 409, and so is one whose first is still running"
+		if route.secret {
+			what = "The same request with the same key, within a day, is carried out once. Its secret is shown once: the second answer is 409 and names what was made"
+		}
+		takes("Idempotency-Key", what)
+	}
+}
+
+// answersTell describes the headers of every answer.
+func answersTell(op *huma.Operation) {
+	for status, r := range op.Responses {
+		if r.Headers == nil {
+			r.Headers = make(map[string]*huma.Header)
+		}
+		r.Headers[web.HeaderRequest] = &huma.Header{Description: "Under which the log has the request", Schema: &huma.Schema{Type: huma.TypeString}}
+		if status != strconv.Itoa(http.StatusUnauthorized) {
+			r.Headers[web.HeaderRevision] = &huma.Header{Description: "The policy revision that the answer was made under", Schema: &huma.Schema{Type: huma.TypeInteger}}
+		}
+	}
+}
+
 // document serves the description, made once.
 func (a *API) document() error {
 	for _, item := range a.huma.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete} {
 			if op != nil {
 				delete(op.Responses, "422") // huma's own; here it is 400
+				answersTell(op)
 			}
 		}
 	}
@@ -157,7 +195,7 @@ func (h *held) send(w http.ResponseWriter) {
 	if h.kind != "" {
 		h.header.Set("Content-Type", h.kind)
 	}
-	if h.status == http.StatusNoContent {
+	if h.status == http.StatusNoContent || h.status == http.StatusNotModified {
 		h.header.Del("Content-Type")
 		w.WriteHeader(h.status)
 		return

@@ -15,15 +15,11 @@ import (
 func (a *API) images() {
 	a.imageList()
 	route := func(method, pattern string, p vitrine.Permission, summary, op string) Route {
-		return Route{Method: method, Pattern: prefix + "/images/{id}" + pattern, Permission: p, Summary: summary, tag: "images", op: op}
+		return Route{Method: method, Pattern: prefix + "/images/{id}" + pattern, Permission: p, Summary: summary, tag: "images", op: op, versioned: true}
 	}
 	add(a, route("GET", "", vitrine.ImageView, "What you may know of an image", "info"),
-		func(ctx context.Context, by access.Caller, in *ByID) (*struct{ Body vault.Info }, error) {
-			info, err := a.Vault.Info(ctx, by, vitrine.ID(in.ID))
-			if err != nil {
-				return nil, err
-			}
-			return &struct{ Body vault.Info }{*info}, nil
+		func(ctx context.Context, by access.Caller, in *ByID) (*tagged[vault.Info], error) {
+			return taggedInfo(a.Vault.Info(ctx, by, vitrine.ID(in.ID)))
 		})
 	add(a, route("PATCH", "", vitrine.ImageUpdate, "Change an image's name and labels", "update"),
 		func(ctx context.Context, by access.Caller, in *struct {
@@ -32,8 +28,8 @@ func (a *API) images() {
 				Name   *string   `json:"name,omitempty"`
 				Labels *[]string `json:"labels,omitempty"`
 			}
-		}) (*struct{ Body vitrine.Image }, error) {
-			return changedImage(a.Vault.Update(ctx, by, vitrine.ID(in.ID), in.Body.Name, in.Body.Labels))
+		}) (*tagged[vitrine.Image], error) {
+			return taggedImage(a.Vault.Update(ctx, by, vitrine.ID(in.ID), in.Body.Name, in.Body.Labels))
 		})
 	add(a, route("PUT", "/tier", vitrine.ImageClassify, "Change an image's tier", "classify"),
 		func(ctx context.Context, by access.Caller, in *struct {
@@ -42,8 +38,8 @@ func (a *API) images() {
 				Tier   vitrine.Tier `json:"tier"`
 				Reason string       `json:"reason,omitempty" doc:"Needed where the tier is lowered"`
 			}
-		}) (*struct{ Body vitrine.Image }, error) {
-			return changedImage(a.Vault.Classify(ctx, by, vitrine.ID(in.ID), in.Body.Tier, in.Body.Reason))
+		}) (*tagged[vitrine.Image], error) {
+			return taggedImage(a.Vault.Classify(ctx, by, vitrine.ID(in.ID), in.Body.Tier, in.Body.Reason))
 		})
 	gone := route("DELETE", "", vitrine.ImageDelete, "Delete an image and destroy its key", "delete")
 	gone.status = 204
@@ -51,13 +47,6 @@ func (a *API) images() {
 		return &none{}, a.Vault.Delete(ctx, by, vitrine.ID(in.ID))
 	})
 	a.links()
-}
-
-func changedImage(m *vitrine.Image, err error) (*struct{ Body vitrine.Image }, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body vitrine.Image }{*m}, nil
 }
 
 func (a *API) imageList() {
@@ -101,7 +90,7 @@ type link struct {
 
 func (a *API) links() {
 	const pattern = prefix + "/images/{id}/links"
-	add(a, Route{Method: "POST", Pattern: pattern, Permission: vitrine.ImageExport, Summary: "Make a link to an image that ends by itself", tag: "images", op: "link", status: 201},
+	add(a, Route{Method: "POST", Pattern: pattern, Permission: vitrine.ImageExport, Summary: "Make a link to an image that ends by itself", tag: "images", op: "link", status: 201, versioned: true, once: true, secret: true},
 		func(ctx context.Context, by access.Caller, in *struct {
 			ByID
 			Body struct {

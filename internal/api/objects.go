@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
-	"strconv"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
@@ -39,20 +38,15 @@ func (a *API) objects() {
 			}
 			return &struct{ Body objectList }{out}, err
 		})
-	type tagged struct {
-		ETag string `header:"ETag"`
-		Body object
-	}
 	const pattern = prefix + "/objects/{kind}/{id...}"
-	add(a, Route{Method: "GET", Pattern: pattern, Summary: "One object of the policy", tag: "policy", op: "read"},
-		func(ctx context.Context, by access.Caller, in *ByRef) (*tagged, error) {
+	add(a, Route{Method: "GET", Pattern: pattern, Summary: "One object of the policy", tag: "policy", op: "read", versioned: true},
+		func(ctx context.Context, by access.Caller, in *ByRef) (*tagged[object], error) {
 			o, revision, err := a.Policies.Object(ctx, by, in.ref())
-			return &tagged{`"` + strconv.FormatInt(revision, 10) + `"`, object{o}}, err
+			return &tagged[object]{versionTag(revision), object{o}}, err
 		})
-	add(a, Route{Method: "PUT", Pattern: pattern, Summary: "Put an object of the policy", tag: "policy", op: "put"},
+	add(a, Route{Method: "PUT", Pattern: pattern, Summary: "Put an object of the policy", tag: "policy", op: "put", versioned: true, makes: anyKind},
 		func(ctx context.Context, by access.Caller, in *struct {
 			ByRef
-			Matching
 			Body json.RawMessage
 		}) (*revised, error) {
 			o, err := decode(vitrine.Kind(in.Kind), in.Body, "body")
@@ -62,24 +56,21 @@ func (a *API) objects() {
 			if err != nil {
 				return nil, a.malformed(ctx, by, err)
 			}
-			return a.change(ctx, by, vitrine.Put(o), in.IfMatch)
+			out, err := a.change(ctx, by, vitrine.Put(o))
+			if err == nil {
+				out.ETag = versionTag(out.Revision)
+			}
+			return out, err
 		})
-	add(a, Route{Method: "DELETE", Pattern: pattern, Summary: "Delete an object of the policy", tag: "policy", op: "delete"},
-		func(ctx context.Context, by access.Caller, in *struct {
-			ByRef
-			Matching
-		}) (*revised, error) {
-			return a.change(ctx, by, vitrine.Delete(in.ref()), in.IfMatch)
+	add(a, Route{Method: "DELETE", Pattern: pattern, Summary: "Delete an object of the policy", tag: "policy", op: "delete", versioned: true},
+		func(ctx context.Context, by access.Caller, in *ByRef) (*revised, error) {
+			return a.change(ctx, by, vitrine.Delete(in.ref()))
 		})
 }
 
 // change applies one change.
-func (a *API) change(ctx context.Context, by access.Caller, c vitrine.Change, tag string) (*revised, error) {
-	n, err := a.revision(ctx, by, "", tag)
-	if err != nil {
-		return nil, err
-	}
-	c.IfRevision = n
+func (a *API) change(ctx context.Context, by access.Caller, c vitrine.Change) (*revised, error) {
+	c.IfRevision = by.IfVersion
 	done, err := a.Policies.Apply(ctx, by, &vitrine.ChangeSet{Changes: []vitrine.Change{c}})
 	return at(done.Revision, err)
 }

@@ -20,7 +20,9 @@ type ByID struct {
 
 // revised is the answer to a change.
 type revised struct {
-	Body struct {
+	ETag     string `header:"ETag"`
+	Revision int64  `header:"X-Vitrine-Revision"`
+	Body     struct {
 		ID       vitrine.ID `json:"id,omitempty"`
 		Revision int64      `json:"revision" doc:"The policy revision that holds the change"`
 	}
@@ -31,13 +33,8 @@ func at(revision int64, err error) (*revised, error) {
 		return nil, err
 	}
 	out := new(revised)
-	out.Body.Revision = revision
+	out.Revision, out.Body.Revision = revision, revision
 	return out, nil
-}
-
-// Matching is the revision that a change demands: an entity tag.
-type Matching struct {
-	IfMatch string `header:"If-Match" doc:"The entity tag of the version to change; otherwise it is a conflict"`
 }
 
 // people are the routes about oneself, principals, groups and keys.
@@ -53,32 +50,29 @@ func (a *API) people() {
 
 func (a *API) principals() {
 	route := func(method, pattern, summary, op string) Route {
-		return Route{Method: method, Pattern: prefix + pattern, Permission: vitrine.PrincipalEdit, Summary: summary, tag: "people", op: op}
+		return Route{Method: method, Pattern: prefix + pattern, Permission: vitrine.PrincipalEdit, Summary: summary, tag: "people", op: op, versioned: true}
 	}
-	put := func(ctx context.Context, by access.Caller, p *vitrine.Principal, revision int64) (*revised, error) {
-		n, err := a.Directory.PutPrincipal(ctx, by, p, revision)
+	put := func(ctx context.Context, by access.Caller, p *vitrine.Principal) (*revised, error) {
+		n, err := a.Directory.PutPrincipal(ctx, by, p, by.IfVersion)
 		out, err := at(n, err)
 		if out != nil {
-			out.Body.ID = p.ID
+			out.ETag, out.Body.ID = versionTag(n), p.ID
 		}
 		return out, err
 	}
-	add(a, route("POST", "/principals", "Make a principal", "put"),
-		func(ctx context.Context, by access.Caller, in *struct{ Body newPrincipal }) (*revised, error) {
-			return put(ctx, by, in.Body.principal(""), 0)
-		})
-	add(a, route("PUT", "/principals/{id}", "Make or change a principal", "put"),
-		func(ctx context.Context, by access.Caller, in *struct {
-			ByID
-			Matching
-			Body newPrincipal
-		}) (*revised, error) {
-			n, err := a.revision(ctx, by, vitrine.PrincipalEdit, in.IfMatch)
-			if err != nil {
-				return nil, err
-			}
-			return put(ctx, by, in.Body.principal(vitrine.ID(in.ID)), n)
-		})
+	made := route("POST", "/principals", "Make a principal", "put")
+	made.versioned, made.once = false, true
+	add(a, made, func(ctx context.Context, by access.Caller, in *struct{ Body newPrincipal }) (*revised, error) {
+		return put(ctx, by, in.Body.principal(""))
+	})
+	changed := route("PUT", "/principals/{id}", "Make or change a principal", "put")
+	changed.makes = vitrine.KindPrincipal
+	add(a, changed, func(ctx context.Context, by access.Caller, in *struct {
+		ByID
+		Body newPrincipal
+	}) (*revised, error) {
+		return put(ctx, by, in.Body.principal(vitrine.ID(in.ID)))
+	})
 	add(a, route("DELETE", "/principals/{id}", "Delete a principal with its keys and bindings", "delete"),
 		func(ctx context.Context, by access.Caller, in *ByID) (*revised, error) {
 			return at(a.Directory.DeletePrincipal(ctx, by, vitrine.ID(in.ID)))
@@ -129,7 +123,8 @@ func (n *newPrincipal) principal(id vitrine.ID) *vitrine.Principal {
 
 // issued shows a secret, once.
 type issued struct {
-	Body struct {
+	Revision int64 `header:"X-Vitrine-Revision"`
+	Body     struct {
 		ID        vitrine.ID `json:"id"`
 		Key       string     `json:"key" doc:"The secret; it is shown this once"`
 		Principal vitrine.ID `json:"principal"`
@@ -144,7 +139,7 @@ func show(i identity.Issued, err error) (*issued, error) {
 	}
 	out := new(issued)
 	out.Body.ID, out.Body.Principal, out.Body.Expires = i.Key.ID, i.Key.Principal, i.Key.Expires
-	out.Body.Key, out.Body.Revision = i.Secret.Reveal(), i.Revision
+	out.Body.Key, out.Body.Revision, out.Revision = i.Secret.Reveal(), i.Revision, i.Revision
 	return out, nil
 }
 
@@ -159,11 +154,11 @@ func (a *API) keys() {
 			keys, err := a.Directory.Keys(ctx, by, vitrine.ID(in.Principal))
 			return &struct{ Body keyList }{keyList{list(keys)}}, err
 		})
-	add(a, Route{Method: "POST", Pattern: prefix + "/keys", Permission: vitrine.KeyIssue, Summary: "Issue a key", tag: "people", op: "issue", status: 201},
+	add(a, Route{Method: "POST", Pattern: prefix + "/keys", Permission: vitrine.KeyIssue, Summary: "Issue a key", tag: "people", op: "issue", status: 201, once: true, secret: true},
 		func(ctx context.Context, by access.Caller, in *struct{ Body newKey }) (*issued, error) {
 			return show(a.Directory.IssueKey(ctx, by, identity.NewKey(in.Body)))
 		})
-	add(a, Route{Method: "POST", Pattern: prefix + "/keys/{id}/rotate", Permission: vitrine.KeyIssue, Summary: "Give a key a new secret", tag: "people", op: "rotate"},
+	add(a, Route{Method: "POST", Pattern: prefix + "/keys/{id}/rotate", Permission: vitrine.KeyIssue, Summary: "Give a key a new secret", tag: "people", op: "rotate", versioned: true, once: true, secret: true},
 		func(ctx context.Context, by access.Caller, in *struct {
 			ByID
 			Body struct {
@@ -172,7 +167,7 @@ func (a *API) keys() {
 		}) (*issued, error) {
 			return show(a.Directory.RotateKey(ctx, by, vitrine.ID(in.ID), time.Duration(in.Body.Overlap)))
 		})
-	add(a, Route{Method: "DELETE", Pattern: prefix + "/keys/{id}", Permission: vitrine.KeyRevoke, Summary: "Revoke a key at once", tag: "people", op: "revoke"},
+	add(a, Route{Method: "DELETE", Pattern: prefix + "/keys/{id}", Permission: vitrine.KeyRevoke, Summary: "Revoke a key at once", tag: "people", op: "revoke", versioned: true},
 		func(ctx context.Context, by access.Caller, in *ByID) (*revised, error) {
 			return at(a.Directory.RevokeKey(ctx, by, vitrine.ID(in.ID)))
 		})

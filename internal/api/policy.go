@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
+	"vitrine.dev/vitrine/internal/policy"
 	"vitrine.dev/vitrine/internal/rbac"
 )
 
@@ -90,10 +90,17 @@ func decode(k vitrine.Kind, raw []byte, param string) (vitrine.Object, error) {
 // applied is policy.Applied as it is written: what was done, under which
 // revision.
 type applied struct {
-	Body struct {
+	Revision int64 `header:"X-Vitrine-Revision"`
+	Body     struct {
 		Revision int64     `json:"revision"`
 		Changes  []changed `json:"changes"`
 	}
+}
+
+func appliedOf(done policy.Applied, err error) (*applied, error) {
+	out := &applied{Revision: done.Revision}
+	out.Body.Revision, out.Body.Changes = done.Revision, changes(done.Changes)
+	return out, err
 }
 
 type changed struct {
@@ -117,18 +124,6 @@ func changes(all []vitrine.Change) []changed {
 func (a *API) malformed(ctx context.Context, by access.Caller, cause error) error {
 	q := requestOf(ctx)
 	return a.Door.Reject(q.r, by, q.act, cause)
-}
-
-// revision reads an entity tag as the revision that it is; "" is 0, any.
-func (a *API) revision(ctx context.Context, by access.Caller, _ vitrine.Permission, tag string) (int64, error) {
-	if tag == "" || tag == "*" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), 10, 64)
-	if err != nil || n < 1 {
-		return 0, a.malformed(ctx, by, vitrine.Invalid("If-Match", "etag", "This is no entity tag of ours."))
-	}
-	return n, nil
 }
 
 func (a *API) policy() {
@@ -157,10 +152,7 @@ func (a *API) policy() {
 				Revision int64 `json:"revision" minimum:"1"`
 			}
 		}) (*applied, error) {
-			done, err := a.Policies.Undo(ctx, by, in.Body.Revision)
-			out := new(applied)
-			out.Body.Revision, out.Body.Changes = done.Revision, changes(done.Changes)
-			return out, err
+			return appliedOf(a.Policies.Undo(ctx, by, in.Body.Revision))
 		})
 }
 
@@ -219,10 +211,7 @@ func (a *API) whole() {
 			if err != nil {
 				return nil, a.malformed(ctx, by, err)
 			}
-			done, err := a.Policies.Apply(ctx, by, set)
-			out := new(applied)
-			out.Body.Revision, out.Body.Changes = done.Revision, changes(done.Changes)
-			return out, err
+			return appliedOf(a.Policies.Apply(ctx, by, set))
 		})
 	type matrix struct {
 		Rows []rbac.MatrixRow `json:"rows"`

@@ -5,7 +5,6 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
-	"vitrine.dev/vitrine/internal/policy"
 	"vitrine.dev/vitrine/internal/rbac"
 )
 
@@ -52,7 +51,7 @@ func (a *API) resource(ctx context.Context, by access.Caller, r vitrine.Resource
 	if !ok {
 		return vitrine.Resource{ID: r.ID}, nil
 	}
-	found := policy.Resource(now, o)
+	found := now.Resource(o)
 	found.Category, found.Tier = r.Category, r.Tier
 	found.Format, found.ResponseFormat, found.Width, found.Height, found.N = r.Format, r.ResponseFormat, r.Width, r.Height, r.N
 	return found, nil

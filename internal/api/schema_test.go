@@ -44,6 +44,9 @@ func (d *described) answer(method, pattern string, status int, header http.Heade
 	content, _ := response["content"].(map[string]any)
 	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	media, ok := content[kind].(map[string]any)
+	if family, _, found := strings.Cut(kind, "/"); !ok && found {
+		media, ok = content[family+"/*"].(map[string]any)
+	}
 	if !ok {
 		if len(content) == 0 && len(body) == 0 {
 			return nil

@@ -19,17 +19,30 @@ type deployed struct {
 	Edits    bool           `json:"edits,omitempty"`
 }
 
+// listedModel is a model as clients of OpenAI and NanoGPT list it.
+type listedModel struct {
+	ID      string     `json:"id"`
+	Object  string     `json:"object" enum:"model"`
+	Created int64      `json:"created" doc:"Seconds since 1970; 0 is not known"`
+	OwnedBy vitrine.ID `json:"owned_by"`
+}
+
 // spending are the routes about models, budgets, usage and providers.
 func (a *API) spending() {
 	type modelList struct {
-		Models []deployed `json:"models"`
+		Models []deployed    `json:"models"`
+		Object string        `json:"object" enum:"list"`
+		Data   []listedModel `json:"data" doc:"The same by id, for clients of NanoGPT, whose base is this too"`
 	}
 	add(a, Route{Method: "GET", Pattern: prefix + "/models", Permission: vitrine.ModelView, Summary: "The models that you may use", tag: "models", op: "list models"},
 		func(ctx context.Context, by access.Caller, _ *none) (*struct{ Body modelList }, error) {
 			all, err := a.Gateway.Models(ctx, by)
-			out := modelList{make([]deployed, len(all))}
+			out := modelList{make([]deployed, len(all)), "list", []listedModel{}}
 			for i, m := range all {
 				out.Models[i] = deployed{m.ID, m.Project, m.Provider, m.Price, m.Limits, m.Edits}
+				if i == 0 || all[i-1].ID != m.ID {
+					out.Data = append(out.Data, listedModel{m.ID, "model", max(0, m.Created.Unix()), m.Provider})
+				}
 			}
 			return &struct{ Body modelList }{out}, err
 		})
@@ -108,7 +121,7 @@ func (a *API) providers() {
 		Credential *newCredential   `json:"credential,omitempty"`
 		Secret     string           `json:"secret,omitempty" doc:"The credential itself; sealed, bound to the base URL's origin, never shown again" maxLength:"8192"`
 	}
-	add(a, Route{Method: "PUT", Pattern: prefix + "/providers/{id}", Permission: vitrine.ProviderEdit, Summary: "Add or change a provider and its credential", tag: "providers", op: "put provider"},
+	add(a, Route{Method: "PUT", Pattern: prefix + "/providers/{id}", Permission: vitrine.ProviderEdit, Summary: "Add or change a provider and its credential", tag: "providers", op: "put provider", versioned: true, makes: vitrine.KindProvider},
 		func(ctx context.Context, by access.Caller, in *struct {
 			ByID
 			Body newProvider

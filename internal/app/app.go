@@ -43,6 +43,10 @@ const (
 	metaOrigin = "log_origin"
 )
 
+// reserve is how many bytes are kept free for refusals on a full disk; see
+// store.Store.Full.
+const reserve = 16 << 20
+
 // App is a system, built and not yet running.
 type App struct {
 	Store     *store.Store
@@ -72,6 +76,8 @@ type Options struct {
 	Now     func() time.Time // nil is time.Now
 	// Initializing lets Open go on where there is no organization yet.
 	Initializing bool
+
+	locked bool // by who calls, who lets go of it
 }
 
 // Open builds the system on an initialized data directory. The store already
@@ -89,8 +95,10 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *App, err error) 
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	if err := a.takeLock(); err != nil {
-		return nil, err
+	if !o.locked {
+		if err := a.takeLock(); err != nil {
+			return nil, err
+		}
 	}
 	key, err := a.openStore(ctx)
 	if err != nil {
@@ -123,7 +131,7 @@ func (a *App) openStore(ctx context.Context) (seal.Key, error) {
 	if key, err = keeper.Unwrap(ctx, wrapped); err != nil {
 		return key, fmt.Errorf("the key-encryption key in %s does not fit this installation: %w", a.config.KeyFile, err)
 	}
-	a.Store, err = store.Open(ctx, store.Config{URL: databaseURL(a.config), Seal: key, Now: a.now})
+	a.Store, err = store.Open(ctx, store.Config{URL: databaseURL(a.config), Seal: key, Now: a.now, Reserve: reserve})
 	if err != nil {
 		return key, err
 	}
@@ -152,7 +160,9 @@ func (a *App) build(ctx context.Context, key seal.Key) (err error) {
 	if a.source, err = policy.Open(ctx, a.Store, a.now); err != nil {
 		return err
 	}
-	if a.Guard, err = access.NewGuard(access.Config{Policy: a.source.Current, Refresh: a.source.Refresh, Store: a.Store, Now: a.now}); err != nil {
+	if a.Guard, err = access.NewGuard(access.Config{
+		Policy: a.source.Current, Refresh: a.source.Refresh, Stop: a.stopped, Store: a.Store, Now: a.now,
+	}); err != nil {
 		return err
 	}
 	if a.Policies, err = policy.New(a.source, a.Guard, a.Store); err != nil {
@@ -169,7 +179,7 @@ func (a *App) build(ctx context.Context, key seal.Key) (err error) {
 	if a.config.MaxUpload > 0 {
 		bounds.Bytes = a.config.MaxUpload
 	}
-	a.Vault, err = vault.New(vault.Config{Guard: a.Guard, Store: a.Store, Bucket: bucket, Seal: key, Bounds: bounds, Now: a.now})
+	a.Vault, err = vault.New(vault.Config{Guard: a.Guard, Store: a.Store, Bucket: bucket, Seal: key, Bounds: bounds, Now: a.now, Logger: a.logger})
 	if err != nil {
 		return err
 	}
@@ -206,7 +216,7 @@ func (a *App) openLog(ctx context.Context, key seal.Key) error {
 	}
 	a.Log, err = audit.New(audit.Config{
 		Store: a.Store, Guard: a.Guard, Signer: string(signer), Origin: origin,
-		Publish: a.config.Checkpoints, Every: time.Second, Now: a.now, Seal: key,
+		Publish: a.config.Checkpoints, Every: time.Second, Now: a.now, Seal: key, Logger: a.logger,
 	})
 	return err
 }
@@ -218,7 +228,7 @@ func (a *App) Run(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"policy", a.source.Run}, {"guard", a.Guard.Run}, {"identity", a.Directory.Run},
-		{"vault", a.Vault.Run}, {"gateway", a.Gateway.Run}, {"log", a.Log.Run},
+		{"vault", a.Vault.Run}, {"gateway", a.Gateway.Run}, {"log", a.Log.Run}, {"ops", a.ops.Run},
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {

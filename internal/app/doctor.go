@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,38 +31,77 @@ type Finding struct {
 // room in the log.
 const lowSpace = 1 << 30 // bytes
 
+// DoctorOptions say how thoroughly Doctor looks.
+type DoctorOptions struct {
+	Quick    bool              // not at every image, blob and entry
+	Progress func(what string) // is told where long work is; may be nil
+}
+
+// NoDatabase is what to do where no PostgreSQL answers.
+const NoDatabase = "does PostgreSQL run there, and does it let this machine and user in? --database or VITRINE_DATABASE says where it is"
+
 // Doctor tests an installation from outside in: what it cannot open it says
-// why, and goes on with what does not need it. It changes nothing but asks for
-// the data directory alone, so the server must be stopped.
-func Doctor(ctx context.Context, c *config.Config) []Finding {
-	var all []Finding
-	add := func(check string, err error, ok, do string) bool {
-		f := Finding{Check: check, State: "ok", Detail: ok}
-		if err != nil {
-			f.State, f.Detail, f.Do = "error", err.Error(), do
-		}
-		all = append(all, f)
-		return err == nil
+// why, and goes on with what does not need it. It repairs nothing and makes no
+// directory, but asks for the data directory alone, so the server must be
+// stopped; and like a server it brings the tables to this version.
+func Doctor(ctx context.Context, c *config.Config, o DoctorOptions) []Finding {
+	var all findings
+	err := checkDir(c.Data)
+	if !all.add("data directory", err, c.Data+" is yours alone", doDir(err, c)) && errors.Is(err, fs.ErrNotExist) {
+		return all
 	}
-	add("data directory", checkDir(c.Data), c.Data+" is yours alone", "chmod 700 "+c.Data)
-	_, err := keys.OpenFile(c.KeyFile)
-	add("key-encryption key", err, c.KeyFile+" is readable by you alone",
+	_, err = keys.OpenFile(c.KeyFile)
+	all.add("key-encryption key", err, c.KeyFile+" is readable by you alone",
 		"put back the file from where you keep its copy; without it nothing can be opened")
 	all = append(all, checkApart(c)...)
 	all = append(all, checkSpace(c.Data)...)
 	a, err := Open(ctx, c, Options{})
-	if !add("open", err, "store, keys and policy open and fit each other", "see the message; nothing was changed") {
+	if !all.add("open", err, "store, keys and policy open and fit each other", doOpen(err)) {
 		return all
 	}
 	defer a.Close() // only read; nothing to lose
-	_, err = a.Log.Checkpoint(ctx)
-	add("log", err, fmt.Sprintf("the log's %d entries continue what was last signed", a.logSize()),
-		"the log was changed outside Vitrine: keep everything as it is, run `vitrine audit verify` on your last export and checkpoint")
+	e := &examination{App: a, progress: o.Progress}
+	if o.Quick {
+		all = append(all, e.glance(ctx)...)
+	} else {
+		all = append(all, e.run(ctx)...)
+	}
 	p, err := a.source.Current()
-	if add("policy", err, "the policy can be used", "see the message") {
+	if all.add("policy", err, "the policy can be used", "see the message") {
 		all = append(all, checkPolicy(p)...)
 	}
 	return all
+}
+
+// findings are what Doctor found so far.
+type findings []Finding
+
+// add adds a check that failed with err, or is ok; it reports which.
+func (all *findings) add(check string, err error, ok, do string) bool {
+	f := Finding{Check: check, State: "ok", Detail: ok}
+	if err != nil {
+		f.State, f.Detail, f.Do = "error", err.Error(), do
+	}
+	*all = append(*all, f)
+	return err == nil
+}
+
+// doDir is what to do about a data directory.
+func doDir(err error, c *config.Config) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "name the right directory with --data, or make an installation there: vitrine init --data " + c.Data
+	}
+	return "chmod 700 " + c.Data
+}
+
+// doOpen is what to do about what does not open.
+func doOpen(err error) string {
+	var op *net.OpError
+	var dns *net.DNSError
+	if errors.As(err, &op) || errors.As(err, &dns) {
+		return NoDatabase
+	}
+	return "see the message; nothing was changed"
 }
 
 func checkDir(dir string) error {
@@ -132,19 +172,4 @@ func checkPolicy(p *rbac.Policy) []Finding {
 		}
 	}
 	return all
-}
-
-// ready are the checks behind /readyz.
-func (a *App) readyPolicy(context.Context) error {
-	_, err := a.source.Current()
-	return err
-}
-
-func (a *App) readyStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if a.Store.Ping(ctx) != nil {
-		return errors.New("the database does not answer")
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"strings"
 
 	"vitrine.dev/vitrine/internal/api"
 	"vitrine.dev/vitrine/internal/openai"
@@ -9,10 +10,11 @@ import (
 	"vitrine.dev/vitrine/internal/web"
 )
 
-// places is where each front lies. What no front claims is the API's to
-// refuse, in a form that every program reads.
+// places is where each front lies: at a path, or below one that ends with a
+// slash; the longest counts. What no front claims is the API's to refuse, in a
+// form that every program reads.
 var places = map[string][]string{
-	"openai": {"/v1/", "/api/v1/images/generations", "/api/v1/images/edits", "/api/check-balance"},
+	"openai": {"/v1/", "/api/v1/images/generations", "/api/v1/images/edits", "/api/v1/images/edit", "/api/v1/image-models", "/api/v1/models/", "/api/check-balance"},
 	"api":    {"/api/v1/", "/l/", "/"},
 	"ops":    {"/healthz", "/readyz", "/metrics"},
 }
@@ -31,14 +33,14 @@ func (a *App) buildFronts() error {
 		return err
 	}
 	programs, err := api.New(api.Config{
-		Door: door, Guard: a.Guard, Policies: a.Policies, Directory: a.Directory, Vault: a.Vault, Gateway: a.Gateway, Log: a.Log,
+		Door: door, Guard: a.Guard, Policies: a.Policies, Directory: a.Directory, Vault: a.Vault, Gateway: a.Gateway, Log: a.Log, Store: a.Store,
 		PublicURL: c.PublicURL, MaxUpload: c.MaxUpload, Version: Version(),
 	})
 	if err != nil {
 		return err
 	}
 	a.ops, err = ops.New(ops.Config{
-		Checks:  []ops.Check{{Name: "policy", Run: a.readyPolicy}, {Name: "store", Run: a.readyStore}, {Name: "log", Run: a.Log.Healthy}},
+		Checks: a.checks(), Logger: a.logger,
 		Version: Version(), LogSize: a.logSize, Revision: a.revision,
 	})
 	if err != nil {
@@ -48,15 +50,35 @@ func (a *App) buildFronts() error {
 	return nil
 }
 
+// sideBySide gives each request to the front where its path lies. It is no
+// ServeMux, which would answer a path that is not clean by itself, with a
+// redirect; that is for the front to refuse, in its own words.
 func (a *App) sideBySide(fronts map[string]http.Handler) http.Handler {
-	mux := http.NewServeMux()
+	counted := make(map[string]http.Handler)
 	for name, h := range fronts {
-		if name != "ops" {
-			h = a.ops.Count(name, h)
-		}
-		for _, place := range places[name] {
-			mux.Handle(place, h)
+		if counted[name] = h; name != "ops" {
+			counted[name] = a.ops.Count(name, h)
 		}
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, clean := web.CleanPath(r)
+		name := frontAt(path)
+		if name == "ops" && !clean {
+			name = "api"
+		}
+		counted[name].ServeHTTP(w, r)
+	})
+}
+
+// frontAt is the name of the front where a path lies.
+func frontAt(path string) string {
+	front, longest := "api", ""
+	for name, all := range places {
+		for _, place := range all {
+			if lies := path == place || strings.HasSuffix(place, "/") && strings.HasPrefix(path, place); lies && len(place) > len(longest) {
+				front, longest = name, place
+			}
+		}
+	}
+	return front
 }

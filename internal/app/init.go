@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"crypto/rand"
@@ -39,15 +40,39 @@ type Initialized struct {
 
 // Init makes an installation in the configured data directory: keys, schema,
 // organization, predefined roles, shipped constraints, owners. A second Init
-// is ErrConflict and changes nothing; one that was interrupted goes on.
-func Init(ctx context.Context, c *config.Config, r InitRequest) (*Initialized, error) {
+// is ErrConflict and changes nothing; one that was interrupted goes on. One that
+// fails leaves nothing that was not there before; only what a PostgreSQL has
+// taken stays, and with it the key.
+func Init(ctx context.Context, c *config.Config, r InitRequest) (_ *Initialized, err error) {
 	if r.Now == nil {
 		r.Now = time.Now
+	}
+	fresh := look(c)
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, err
+	}
+	a := &App{config: c, now: r.Now}
+	if err := a.takeLock(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, fresh.restore(c))
+		}
+		err = errors.Join(err, a.lock.Close())
+	}()
+	if err := fresh.confirm(c); err != nil {
+		return nil, err
 	}
 	if err := prepare(ctx, c, r.Now); err != nil {
 		return nil, err
 	}
-	a, err := Open(ctx, c, Options{Initializing: true, Now: r.Now, Logger: r.Logger})
+	return begin(ctx, c, r)
+}
+
+// begin makes the organization and its owners.
+func begin(ctx context.Context, c *config.Config, r InitRequest) (*Initialized, error) {
+	a, err := Open(ctx, c, Options{Initializing: true, Now: r.Now, Logger: r.Logger, locked: true})
 	if err != nil {
 		return nil, err
 	}
@@ -62,17 +87,55 @@ func Init(ctx context.Context, c *config.Config, r InitRequest) (*Initialized, e
 	return &Initialized{Organization: org, Owners: owners}, nil
 }
 
+// ground is what was not there before an Init, and so may be taken away again.
+type ground struct{ data, key, checkpoints, ours bool }
+
+// look is what is absent before anything is made.
+func look(c *config.Config) ground {
+	return ground{data: absent(c.Data), key: absent(c.KeyFile), checkpoints: absent(c.Checkpoints)}
+}
+
+func absent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// confirm looks, with the lock held, whether the directory is empty but for
+// that: what another Init has begun in the meantime is not ours to take away.
+func (g *ground) confirm(c *config.Config) error {
+	inside, err := os.ReadDir(c.Data)
+	g.ours = err == nil && len(inside) == 1
+	return err
+}
+
+// restore takes away what Init made. A key that wraps what a PostgreSQL keeps
+// stays: without it that database could not be initialized any more.
+func (g *ground) restore(c *config.Config) error {
+	if !g.ours {
+		return nil
+	}
+	var errs []error
+	inside, err := os.ReadDir(c.Data)
+	errs = append(errs, err)
+	for _, e := range inside {
+		errs = append(errs, os.RemoveAll(filepath.Join(c.Data, e.Name())))
+	}
+	if g.data {
+		errs = append(errs, os.Remove(c.Data))
+	}
+	if g.key && embedded(c) && !absent(c.KeyFile) {
+		errs = append(errs, os.Remove(c.KeyFile))
+	}
+	if g.checkpoints && embedded(c) {
+		errs = append(errs, os.RemoveAll(c.Checkpoints))
+	}
+	return errors.Join(errs...)
+}
+
 // prepare makes the keys that everything else is sealed with, unless an
 // earlier, interrupted Init already did.
 func prepare(ctx context.Context, c *config.Config, now func() time.Time) error {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return err
-	}
 	a := &App{config: c, now: now}
-	if err := a.takeLock(); err != nil {
-		return err
-	}
-	defer a.lock.Close() // read-only use; nothing to lose
 	wrapped, err := a.wrappedKey(ctx)
 	if err != nil || wrapped != nil {
 		return err

@@ -29,11 +29,15 @@ var (
 
 // Serve opens the installation, listens and serves until ctx is done; then it
 // drains: no new request is taken, those under way end, what they did is
-// recorded. ready, may be nil, is told the address once it listens.
+// recorded. ready, may be nil, is told the address once it listens. It refuses
+// data that do not continue what was published.
 func Serve(ctx context.Context, c *config.Config, logger *slog.Logger, ready func(net.Addr)) error {
 	a, err := Open(ctx, c, Options{Logger: logger})
 	if err != nil {
 		return err
+	}
+	if err := a.continues(ctx); err != nil {
+		return errors.Join(err, a.Close())
 	}
 	ln, err := Listen(c)
 	if err != nil {

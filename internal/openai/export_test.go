@@ -39,9 +39,20 @@ func Translate(p problem.Problem) (status int, kind, code string, h http.Header)
 	out := failureBody{Type: "invalid_request_error"}
 	code = translate(&p, &out)
 	h = make(http.Header)
-	retry(h, &p, code)
+	retry(h, &p, code, false)
 	return p.Status, out.Type, code, h
 }
+
+// ShouldRetry is what a client is told after an error.
+func ShouldRetry(err error) string {
+	p := problem.Of(err, "")
+	h := make(http.Header)
+	retry(h, &p, translate(&p, new(failureBody)), free(err))
+	return h.Get("X-Should-Retry")
+}
+
+// Distinct is a list of models as clients get it.
+func Distinct(all []gateway.Model) any { return listed(all) }
 
 // MaxBody is the bound of one request.
 const MaxBody = maxBody

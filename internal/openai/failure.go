@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/problem"
+	"vitrine.dev/vitrine/internal/provider"
 	"vitrine.dev/vitrine/internal/web"
 )
 
@@ -41,7 +43,10 @@ func (f *Front) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Param != "" {
 		out.Param = &p.Param
 	}
-	retry(w.Header(), &p, code)
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", problem.Challenge)
+	}
+	retry(w.Header(), &p, code, free(err))
 	write(w, p.Status, failure{out})
 }
 
@@ -85,13 +90,28 @@ func translate(p *problem.Problem, out *failureBody) (code string) {
 	return p.Code
 }
 
+// free reports whether a service failed in a way that may pass, and surely
+// charged nothing: then the reservation was given back, and the idempotency key
+// with it. An error that names another failure of ours does not count, whatever
+// caused it.
+func free(err error) bool {
+	var e *vitrine.Error
+	var up *provider.Error
+	if !errors.As(err, &e) || e.Kind != vitrine.ErrUpstream || e.Code == "provider_account" || !errors.As(e.Err, &up) {
+		return false
+	}
+	unsent := up.Status == 0 && (up.Code == provider.CodeUnreachable || up.Code == provider.CodeTimeout)
+	return up.Charged == provider.ChargedNo && (unsent || up.Status >= http.StatusInternalServerError)
+}
+
 // retry tells clients whether to try again by themselves, and when. Without
-// being told they do after 409, 429 and 5xx, which may pay twice.
-func retry(h http.Header, p *problem.Problem, code string) {
+// being told they do after 409, 429 and 5xx, which may pay twice. free is that
+// the first attempt surely cost nothing.
+func retry(h http.Header, p *problem.Problem, code string, free bool) {
 	if p.Status < http.StatusConflict {
 		return
 	}
-	again := p.RetryAfter > 0 || code == "rate_limit_exceeded" || p.Status == http.StatusServiceUnavailable
+	again := free || p.RetryAfter > 0 || code == "rate_limit_exceeded" || p.Status == http.StatusServiceUnavailable
 	if code == "insufficient_quota" {
 		again = false
 	}

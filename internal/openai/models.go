@@ -2,6 +2,7 @@ package openai
 
 import (
 	"net/http"
+	"reflect"
 
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/gateway"
@@ -43,15 +44,30 @@ func (f *Front) models(w http.ResponseWriter, r *http.Request, by access.Caller)
 	if err != nil {
 		return err
 	}
-	out := struct {
+	write(w, http.StatusOK, struct {
 		Object string  `json:"object"`
 		Data   []model `json:"data"`
-	}{"list", make([]model, len(all))}
-	for i := range all {
-		out.Data[i] = modelOf(&all[i])
-	}
-	write(w, http.StatusOK, out)
+	}{"list", listed(all)})
 	return nil
+}
+
+// listed are models as clients know them: by id alone. A caller without a
+// project may find the same one in several; where their prices differ, which is
+// in force depends on the project that is chosen, so none is told.
+func listed(all []gateway.Model) []model {
+	out := make([]model, 0, len(all))
+	at := make(map[string]int, len(all))
+	for i := range all {
+		m := modelOf(&all[i])
+		first, twice := at[m.ID]
+		if !twice {
+			at[m.ID] = len(out)
+			out = append(out, m)
+		} else if !reflect.DeepEqual(out[first].Pricing, m.Pricing) {
+			out[first].Pricing = nil
+		}
+	}
+	return out
 }
 
 // model answers one model; its id may hold slashes.

@@ -72,6 +72,9 @@ func Routes() []Route {
 		// NanoGPT's clients have /api/v1 as their base.
 		{"POST", "/api/v1/images/generations", vitrine.ModelGenerate, (*Front).generations},
 		{"POST", "/api/v1/images/edits", vitrine.ModelGenerate, (*Front).edits},
+		{"POST", "/api/v1/images/edit", vitrine.ModelGenerate, (*Front).edits},
+		{"GET", "/api/v1/image-models", vitrine.ModelView, (*Front).models},
+		{"GET", "/api/v1/models/{id...}", vitrine.ModelView, (*Front).model}, // the list there is package api's, which tells both
 		{"POST", "/api/check-balance", "", (*Front).balance},
 	}
 }
@@ -103,10 +106,17 @@ func New(c Config) (*Front, error) {
 			f.refuse(w, r, http.StatusMethodNotAllowed, "method_not_allowed", "Not allowed to "+r.Method+" on "+r.URL.Path+".")
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	unknown := func(w http.ResponseWriter, r *http.Request) {
 		f.refuse(w, r, http.StatusNotFound, "unknown_url", "Unknown request URL: "+r.Method+" "+r.URL.Path+".")
-	})
-	f.handler = c.Door.Handle(mux, f.fail)
+	}
+	mux.HandleFunc("/", unknown)
+	f.handler = c.Door.Handle(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, clean := web.CleanPath(r); !clean {
+			unknown(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}), f.fail)
 	return f, nil
 }
 
@@ -165,7 +175,7 @@ func (f *Front) parse(w http.ResponseWriter, r *http.Request, edit bool) (req *g
 	release = func() {}
 	p := &parser{public: f.base(r)}
 	p.Edit = edit
-	if p.IdempotencyKey, err = idempotencyKey(r); err != nil {
+	if p.IdempotencyKey, err = web.IdempotencyKey(r); err != nil {
 		return nil, release, err
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -230,14 +240,6 @@ func hashParts(parts []part) string {
 		h.Write(m.body)
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-func idempotencyKey(r *http.Request) (string, error) {
-	key := r.Header.Get("Idempotency-Key")
-	if len(key) > maxIdem || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
-		return "", vitrine.Invalid("Idempotency-Key", "invalid_parameter_value", fmt.Sprintf("An idempotency key has at most %d plain characters.", maxIdem))
-	}
-	return key, nil
 }
 
 // base is how URLs of this system begin.

@@ -20,7 +20,6 @@ const (
 	maxText    = 64 << 10 // bytes of a field that is no prompt
 	maxPrompt  = 256 << 10
 	maxEndUser = 256
-	maxIdem    = 256
 	maxN       = 100 // beyond what any service makes at once; the role and the model bound it further
 )
 

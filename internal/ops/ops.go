@@ -2,12 +2,16 @@
 // and how is it doing. It tells nothing about images, people or policy beyond
 // counts, so it asks nobody who they are; put it behind the network's own
 // fence if even counts must stay inside.
+//
+// Run asks the same as /readyz once a second and writes each change to the
+// process log, once: what broke, and when it held again.
 package ops
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -18,16 +22,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Check is one thing that must hold for the system to be ready.
-type Check struct {
-	Name string
-	Run  func(context.Context) error
-}
-
 // Config names what New needs.
 type Config struct {
 	Checks  []Check
 	Version string
+	Logger  *slog.Logger // nil discards
 	// LogSize and Revision are read when metrics are, for two gauges.
 	LogSize  func() int64
 	Revision func() int64
@@ -35,7 +34,8 @@ type Config struct {
 
 // Ops serves /healthz, /readyz and /metrics.
 type Ops struct {
-	checks   []Check
+	checks   []*check
+	logger   *slog.Logger
 	mux      *http.ServeMux
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -53,7 +53,7 @@ func New(c Config) (*Ops, error) {
 		return nil, errors.New("ops: LogSize and Revision are needed")
 	}
 	o := &Ops{
-		checks: c.Checks,
+		logger: c.Logger,
 		mux:    http.NewServeMux(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vitrine_http_requests_total", Help: "Requests answered, by front and status class.",
@@ -62,6 +62,12 @@ func New(c Config) (*Ops, error) {
 			Name: "vitrine_http_request_seconds", Help: "Time from request to the end of the answer, by front.",
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 100},
 		}, []string{"front"}),
+	}
+	if o.logger == nil {
+		o.logger = slog.New(slog.DiscardHandler)
+	}
+	for _, one := range c.Checks {
+		o.checks = append(o.checks, &check{Check: one})
 	}
 	r := prometheus.NewRegistry()
 	for _, col := range []prometheus.Collector{
@@ -95,18 +101,18 @@ func (o *Ops) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // readyz answers 200 when every check holds, else 503; the body names each
-// check with "ok" or what is wrong in words that are safe to show.
+// check with "ok" or a fixed sentence. Why it fails is for the process log:
+// everybody may ask here.
 func (o *Ops) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
 	status, body := http.StatusOK, map[string]string{}
 	if o.draining.Load() {
 		status, body["draining"] = http.StatusServiceUnavailable, "the server is going down"
 	}
-	for _, c := range o.checks {
+	for i, err := range o.look(context.WithoutCancel(r.Context())) {
+		c := o.checks[i]
 		body[c.Name] = "ok"
-		if err := c.Run(ctx); err != nil {
-			status, body[c.Name] = http.StatusServiceUnavailable, err.Error()
+		if err != nil {
+			status, body[c.Name] = http.StatusServiceUnavailable, c.Fails
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -37,11 +37,11 @@ func get(t *testing.T, h http.Handler, path string) (int, string) {
 }
 
 func TestReadyzTellsWhatIsWrong(t *testing.T) {
-	broken := errors.New("database: no answer")
+	broken := errors.New("dial tcp: vitrine@db.internal: no answer")
 	var fail error
 	o := front(t,
-		ops.Check{Name: "policy", Run: func(context.Context) error { return nil }},
-		ops.Check{Name: "database", Run: func(context.Context) error { return fail }},
+		ops.Check{Name: "policy", Fails: "the policy is stale", Run: func(context.Context) error { return nil }},
+		ops.Check{Name: "database", Fails: "the database does not answer", Run: func(context.Context) error { return fail }},
 	)
 	if code, body := get(t, o, "/readyz"); code != 200 {
 		t.Fatalf("ready: %d %s, want 200", code, body)
@@ -52,8 +52,11 @@ func TestReadyzTellsWhatIsWrong(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if code != 503 || got["database"] != broken.Error() || got["policy"] != "ok" {
+	if code != 503 || got["database"] != "the database does not answer" || got["policy"] != "ok" {
 		t.Errorf("with the database gone: %d %v, want 503 that names it", code, got)
+	}
+	if strings.Contains(body, "db.internal") {
+		t.Errorf("%s tells everybody where the database is", body)
 	}
 	fail = nil
 	o.Drain()

@@ -18,9 +18,12 @@ import (
 	"vitrine.dev/vitrine"
 )
 
+// Challenge is the WWW-Authenticate of every answer 401.
+const Challenge = `Bearer realm="vitrine"`
+
 // Problem is an error as a client gets it.
 type Problem struct {
-	Type       string `json:"type"`               // urn:vitrine:problem: and the kind
+	Type       string `json:"type"`               // urn:vitrine:problem: and the kind; Write completes it from the code
 	Title      string `json:"title"`              // of the kind
 	Status     int    `json:"status"`             // HTTP status
 	Detail     string `json:"detail,omitempty"`   // one sentence that says what to do next
@@ -96,7 +99,7 @@ func Of(err error, request string) Problem {
 		err = errors.Join(e.Kind, onlyUnavailable(err))
 	}
 	r := rowOf(err, e.Code)
-	p := Problem{Type: "urn:vitrine:problem:" + r.name, Title: r.title, Status: r.status, Code: r.name, Request: request}
+	p := Problem{Type: urn + r.name, Title: r.title, Status: r.status, Code: r.name, Request: request}
 	if r.kind == nil {
 		p.Detail = "This is our fault. Tell your operator the request's id."
 		return p
@@ -126,9 +129,18 @@ func onlyUnavailable(err error) error {
 	return nil
 }
 
+// urn begins every type.
+const urn = "urn:vitrine:problem:"
+
 // Write sends p as application/problem+json, with the headers that belong to
-// its status.
+// its status. One without a type gets the one that its code makes.
 func Write(w http.ResponseWriter, p Problem) {
+	switch {
+	case p.Type == "" && p.Code != "":
+		p.Type = urn + p.Code
+	case p.Type == "":
+		p.Type = "about:blank"
+	}
 	b, err := json.Marshal(p)
 	if err != nil { // Decision is anybody's; without it nothing can fail
 		p.Decision = nil
@@ -140,7 +152,7 @@ func Write(w http.ResponseWriter, p Problem) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="vitrine"`)
+		h.Set("WWW-Authenticate", Challenge)
 	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))

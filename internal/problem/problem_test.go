@@ -76,6 +76,13 @@ func TestHeaders(t *testing.T) {
 	if got := w.Header().Get("Retry-After"); got != "12" {
 		t.Errorf("Retry-After %q", got)
 	}
+	for code, want := range map[string]string{"unknown_route": "urn:vitrine:problem:unknown_route", "": "about:blank"} {
+		w = httptest.NewRecorder()
+		problem.Write(w, problem.Problem{Status: 404, Title: "Not found", Code: code})
+		if !strings.Contains(w.Body.String(), `{"type":"`+want+`"`) {
+			t.Errorf("the type of code %q: %s, want %s", code, w.Body, want)
+		}
+	}
 	w = httptest.NewRecorder()
 	problem.Write(w, problem.Problem{Status: 500, Title: "x", Decision: func() {}})
 	if !strings.Contains(w.Body.String(), `"title":"x"`) {
