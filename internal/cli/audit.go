@@ -110,13 +110,18 @@ func printLine(cmd *cobra.Command, e *vitrine.Entry) error {
 
 func newSearch() *cobra.Command {
 	var q client.LogQuery
-	var actor, outcome, resource, scope, credential, from, until string
+	var actor, outcome, resource, scope, credential, from, until, alert string
 	var after int64
 	cmd := remote(&cobra.Command{
 		Use: "search", Short: "Find entries, newest first",
+		Long: `Find entries, newest first. With --alert the entries that the other flags leave
+are read through from the newest; --from bounds that. Of several alerts of one
+entry the last counts.`,
 		Example: `  vitrine audit search --actor eve --outcome refused --from 24h
   vitrine audit search --resource img-1 --output json
-  vitrine audit search --request req_abc`,
+  vitrine audit search --request req_abc
+  vitrine audit search --alert budget_90 --from 720h
+  vitrine audit search --alert any --from 24h`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		q.Actor, q.Outcome, q.Resource = vitrine.ID(actor), vitrine.Outcome(outcome), vitrine.ID(resource)
@@ -128,7 +133,10 @@ func newSearch() *cobra.Command {
 		if q.To, err = since(until, time.Now()); err != nil {
 			return usage("--to: %v", err)
 		}
-		entries, next, err := c.Log(ctx, q)
+		if err := oneOf("outcome", q.Outcome, vitrine.Allowed, vitrine.Refused, vitrine.Broken); err != nil {
+			return err
+		}
+		entries, next, err := find(ctx, cmd, c, q, alert)
 		if err != nil {
 			return err
 		}
@@ -147,11 +155,44 @@ func newSearch() *cobra.Command {
 	f.StringVar(&scope, "scope", "", "only what lies in this project, dataset or model")
 	f.StringVar(&q.Request, "request", "", "only of this request")
 	f.StringVar(&credential, "credential", "", "only with this key")
+	f.StringVar(&alert, "alert", "", "only with this alert; any is with any")
 	f.StringVar(&from, "from", "", "since when: 24h ago, 2027-01-31, or an instant")
 	f.StringVar(&until, "to", "", "until when")
 	f.Int64Var(&after, "before", -1, "only before this entry")
 	f.IntVar(&q.Limit, "limit", 100, "at most this many")
 	return cmd
+}
+
+// find lists a page of entries. Alerts are looked for here, page by page,
+// because the server has no index of them.
+func find(ctx context.Context, cmd *cobra.Command, c *client.Client, q client.LogQuery, alert string) ([]vitrine.Entry, int64, error) {
+	if alert == "" {
+		return c.Log(ctx, q)
+	}
+	limit, seen := q.Limit, 0
+	q.Limit = 1000
+	found := []vitrine.Entry{}
+	p := newProgress(cmd, "search")
+	defer p.done()
+	for {
+		page, next, err := c.Log(ctx, q)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, e := range page {
+			if e.Alert == alert || alert == "any" && e.Alert != "" {
+				if found = append(found, e); len(found) == limit {
+					return found, e.Seq, nil
+				}
+			}
+		}
+		seen += len(page)
+		p.say(fmt.Sprintf("%d entries read, %d found", seen, len(found)))
+		if len(page) < q.Limit || next <= 0 {
+			return found, 0, nil
+		}
+		q.After = next
+	}
 }
 
 func newLogExport() *cobra.Command {

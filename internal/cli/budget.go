@@ -74,19 +74,86 @@ func printBalances(w io.Writer, all []vitrine.Balance, nothing string) {
 
 func newBudgetPay() *cobra.Command {
 	var subject string
+	var all bool
 	cmd := remote(&cobra.Command{
-		Use: "pay BUDGET", Short: "Clear the debt of a budget",
+		Use: "pay BUDGET | --all", Short: "Clear the debt of a budget, or every debt",
 		Long: `Clear the debt of a budget. A debt arises where a provider charged more than was
-set aside for a request; it blocks further use until somebody looks at it.`,
-		Example: "  vitrine budget pay renders-month\n  vitrine budget pay each-person --subject ann", Args: exactly("BUDGET"),
+set aside for a request; it blocks further use until somebody looks at it. One
+excess leaves a debt on each budget that counted the request: --all clears every
+debt that you may see, and says which it could not; the debts of single end
+users, who are known by hashes only, are not among them. The exit status is 5
+where some were cleared and some not.`,
+		Example: "  vitrine budget pay renders-month\n  vitrine budget pay each-person --subject ann\n  vitrine budget pay --all",
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+		if all {
+			return payAll(ctx, cmd, c)
+		}
 		if err := c.PayDebt(ctx, vitrine.ID(args[0]), subject); err != nil {
 			return err
 		}
 		return show(cmd, map[string]any{"budget": args[0], "subject": subject}, func(w io.Writer) { fmt.Fprintf(w, "%s has no debt.\n", clean(args[0])) })
 	})
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case !all:
+			return exactly("BUDGET")(cmd, args)
+		case len(args) > 0 || subject != "":
+			return usage("either a budget or --all")
+		}
+		return nil
+	}
 	cmd.Flags().StringVar(&subject, "subject", "", "whose, where the budget counts each alone")
+	cmd.Flags().BoolVar(&all, "all", false, "every debt that you may see")
 	return cmd
+}
+
+// debt is one that was to be paid.
+type debt struct {
+	Budget  vitrine.ID     `json:"budget"`
+	Subject string         `json:"subject,omitempty"`
+	Debt    vitrine.Micros `json:"debt"`
+	Error   string         `json:"error,omitempty"`
+}
+
+// payAll clears every debt that the caller sees. One that it may not clear does
+// not stop the others.
+func payAll(ctx context.Context, cmd *cobra.Command, c *client.Client) error {
+	balances, err := c.Balances(ctx)
+	if err != nil {
+		return err
+	}
+	paid, left := []debt{}, []debt{}
+	var why error
+	for _, b := range balances {
+		if b.Debt <= 0 {
+			continue
+		}
+		d := debt{Budget: b.Budget, Subject: b.Subject, Debt: b.Debt}
+		if err := c.PayDebt(ctx, b.Budget, b.Subject); err != nil {
+			d.Error, why = err.Error(), err
+			left = append(left, d)
+			continue
+		}
+		paid = append(paid, d)
+	}
+	err = show(cmd, map[string]any{"paid": paid, "left": left}, func(w io.Writer) {
+		for _, d := range paid {
+			fmt.Fprintf(w, "%s  %s  %s cleared\n", d.Budget, dash(clean(d.Subject)), dollars(d.Debt))
+		}
+		for _, d := range left {
+			fmt.Fprintf(w, "%s  %s  %s stays: %s\n", d.Budget, dash(clean(d.Subject)), dollars(d.Debt), clean(d.Error))
+		}
+		if len(paid)+len(left) == 0 {
+			fmt.Fprintln(w, "No debt that you may see.")
+		}
+	})
+	switch {
+	case err != nil || why == nil:
+		return err
+	case len(paid) > 0:
+		return partly{fmt.Errorf("%d of %d debts stay: %w", len(left), len(left)+len(paid), why)}
+	}
+	return why
 }
 
 func newUsage() *cobra.Command {
@@ -104,6 +171,9 @@ func newUsage() *cobra.Command {
 		}
 		if q.To, err = since(until, time.Now()); err != nil {
 			return usage("--to: %v", err)
+		}
+		if err := oneOf("by", q.By, "principal", "project", "model", "key", "end_user", "day"); err != nil {
+			return err
 		}
 		q.Project = vitrine.ID(project)
 		all, err := c.Usage(ctx, q)

@@ -12,6 +12,7 @@
 //	2  used wrongly
 //	3  denied, not authenticated, or not found
 //	4  conflict: it changed, or is there already
+//	5  done in part: the answer says what was done
 //
 // Nothing depends on colour. No verb prints a secret but the one that makes it.
 package cli
@@ -25,6 +26,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,6 +34,7 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/client"
+	"vitrine.dev/vitrine/internal/app"
 	"vitrine.dev/vitrine/internal/policyfile"
 )
 
@@ -42,6 +45,7 @@ const (
 	exitUsage    = 2
 	exitDenied   = 3
 	exitConflict = 4
+	exitPartly   = 5
 )
 
 // Main runs the command line and answers the exit status.
@@ -79,7 +83,8 @@ Verbs that speak to a server take --server and --key, or VITRINE_SERVER and
 VITRINE_KEY. Prefer the variable, or --key-file: others on the machine can read
 a command line.
 
-Exit status: 0 done, 1 failed, 2 used wrongly, 3 denied or not found, 4 conflict.`,
+Exit status: 0 done, 1 failed, 2 used wrongly, 3 denied or not found, 4 conflict,
+5 done in part.`,
 		Example: `  vitrine demo
   vitrine init --data ./data --owner-email you@example.com --owner-email colleague@example.com
   vitrine serve --data ./data
@@ -140,6 +145,44 @@ func (e *usageError) Error() string { return e.text }
 // usage is an error with exit status 2.
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
+// flagged is what the server says of a value that a flag gave: a mistake in how
+// the verb was called.
+type flagged struct{ error }
+
+// Unwrap answers the server's error.
+func (f flagged) Unwrap() error { return f.error }
+
+// blame finds the flag that the server refuses, if it was one.
+func blame(cmd *cobra.Command, err error) error {
+	var e *client.Error
+	if !errors.As(err, &e) || !errors.Is(e, vitrine.ErrInvalid) || e.Param == "" {
+		return err
+	}
+	name, _, _ := strings.Cut(e.Param[strings.LastIndexByte(e.Param, '.')+1:], "[")
+	name = strings.ReplaceAll(name, "_", "-")
+	for _, flag := range []string{name, strings.TrimSuffix(name, "s")} {
+		if f := cmd.Flags().Lookup(flag); f != nil && f.Changed {
+			return flagged{err}
+		}
+	}
+	return err
+}
+
+// oneOf makes a word that a flag does not know a mistake of usage; "" is what
+// was not given.
+func oneOf[T ~string](flag string, value T, words ...T) error {
+	if value == "" || slices.Contains(words, value) {
+		return nil
+	}
+	return usage("--%s %s: want %s", flag, value, join(words, ", "))
+}
+
+// partly is the error of a verb that has done some of what it was asked for.
+type partly struct{ error }
+
+// Unwrap answers what stopped it.
+func (p partly) Unwrap() error { return p.error }
+
 // exactly makes a wrong number of arguments a mistake of usage.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
@@ -177,8 +220,12 @@ func count(n int, what string) string {
 // status is the exit status of an error.
 func status(err error) int {
 	var u *usageError
+	var f flagged
+	var p partly
 	switch {
-	case errors.As(err, &u), isCobraUsage(err):
+	case errors.As(err, &p):
+		return exitPartly
+	case errors.As(err, &u), errors.As(err, &f), isCobraUsage(err):
 		return exitUsage
 	case errors.Is(err, vitrine.ErrDenied), errors.Is(err, vitrine.ErrNotFound), errors.Is(err, vitrine.ErrUnauthenticated):
 		return exitDenied
@@ -228,11 +275,17 @@ var errSilent = errors.New("told already")
 // hint is what to do next.
 func hint(cmd *cobra.Command, err error) string {
 	var u *usageError
+	var f flagged
 	var op *net.OpError
 	var dns *net.DNSError
+	local := cmd.Flags().Lookup("server") == nil
 	switch {
-	case errors.As(err, &u), isCobraUsage(err):
+	case errors.As(err, &u), errors.As(err, &f), isCobraUsage(err):
 		return "See " + cmd.CommandPath() + " --help"
+	case errors.As(err, &op) && op.Op == "listen":
+		return "Does another program listen there? --listen or VITRINE_LISTEN says where."
+	case local && (errors.As(err, &op) || errors.As(err, &dns)):
+		return app.NoDatabase
 	case errors.As(err, &op), errors.As(err, &dns):
 		return "Is the server running there? vitrine serve starts one; --server or VITRINE_SERVER says where."
 	case errors.Is(err, vitrine.ErrUnauthenticated):

@@ -29,6 +29,9 @@ made is left where it is. NO_COLOR is respected.`,
   vitrine demo --exit --dir /tmp/story`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output(cmd) == "json" {
+				return usage("the demo tells a story and has no JSON; leave --output json out")
+			}
 			c.Out = cmd.OutOrStdout()
 			c.Colour, c.Width = sight(c.Out)
 			c.Command = called()

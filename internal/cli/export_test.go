@@ -1,9 +1,23 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"strings"
+	"testing"
+	"time"
 )
+
+// Hurry makes verbs wait for nothing, and answers how long they meant to.
+func Hurry(t testing.TB) *[]time.Duration {
+	was, waits := pause, new([]time.Duration)
+	pause = func(_ context.Context, d time.Duration) error {
+		*waits = append(*waits, d)
+		return nil
+	}
+	t.Cleanup(func() { pause = was })
+	return waits
+}
 
 // Current says what is wrong with the commands of this program on a line of
 // shell: verbs that are not there, unknown flags, too few arguments. It runs

@@ -55,6 +55,20 @@ func TestEveryVerbHasHelpWithAnExample(t *testing.T) {
 	}
 }
 
+// TestFlagsHaveOneWordForTheirValue: what stands between backquotes in a flag's
+// help is taken for the name of its value.
+func TestFlagsHaveOneWordForTheirValue(t *testing.T) {
+	words := regexp.MustCompile(`(?m)^ +(-\w, )?--[\w-]+ \S+ \S.*$`)
+	todo := cli.Root().Commands()
+	for len(todo) > 0 {
+		c := todo[0]
+		todo = append(todo[1:], c.Commands()...)
+		if line := words.FindString(c.Flags().FlagUsages()); line != "" {
+			t.Errorf("%s: %s", c.CommandPath(), line)
+		}
+	}
+}
+
 // TestDocumentsAreCurrent reads every command line in the documentation.
 func TestDocumentsAreCurrent(t *testing.T) {
 	files, err := filepath.Glob("../../docs/*.md")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,67 +20,6 @@ func newImage() *cobra.Command {
 		newImagePut(), newImageGet(), newImageLs(), newImageShow(), newImageTier(), newImageRm(), newImageLink(), newImageLinks(), newImageUnlink())
 }
 
-func newImagePut() *cobra.Command {
-	var u client.Upload
-	var dataset, tier string
-	var sources []string
-	cmd := remote(&cobra.Command{
-		Use: "put FILE...", Short: "Put pictures into a dataset",
-		Long: `Put pictures - PNG, JPEG, WebP or GIF - into a dataset. - is standard input. The
-bytes are kept exactly. Without --tier a picture has the dataset's birth tier.`,
-		Example: `  vitrine image put --dataset drafts hero.png
-  vitrine image put --dataset scans --tier restricted --label face *.jpg`,
-		Args: atLeast("FILE"),
-	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
-		u.Dataset, u.Sources = vitrine.ID(dataset), ids(sources)
-		if err := u.Tier.UnmarshalText([]byte(tier)); err != nil {
-			return usage("--tier: %v", err)
-		}
-		if u.Name != "" && len(args) > 1 {
-			return usage("--name names one picture, not %d", len(args))
-		}
-		var made []*client.Image
-		p := newProgress(cmd, "put")
-		for i, file := range args {
-			p.say(fmt.Sprintf("%d of %d", i+1, len(args)))
-			m, err := putFile(ctx, cmd, c, u, file)
-			if err != nil {
-				p.done()
-				return fmt.Errorf("%s (%d of %d are in): %w", file, i, len(args), err)
-			}
-			made = append(made, m)
-		}
-		p.done()
-		return show(cmd, map[string]any{"images": made}, func(w io.Writer) {
-			for i, m := range made {
-				fmt.Fprintf(w, "%s  %s  %s  %s\n", m.ID, m.Dataset, m.Tier, clean(args[i]))
-			}
-		})
-	})
-	f := cmd.Flags()
-	f.StringVar(&dataset, "dataset", "", "dataset; the key's default otherwise")
-	f.StringVar(&tier, "tier", "", "public, internal, confidential or restricted")
-	f.StringVar(&u.Name, "name", "", "name; the file's otherwise")
-	f.StringArrayVar(&u.Labels, "label", nil, "label; may be repeated")
-	f.StringArrayVar(&sources, "source", nil, "image that it was made from; may be repeated")
-	return cmd
-}
-
-func putFile(ctx context.Context, cmd *cobra.Command, c *client.Client, u client.Upload, file string) (*client.Image, error) {
-	if file == "-" {
-		return c.Upload(ctx, u, cmd.InOrStdin())
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // only read
-	if u.Name == "" {
-		u.Name = filepath.Base(file)
-	}
-	return c.Upload(ctx, u, f)
-}
-
 func newImageGet() *cobra.Command {
 	var file, rendition string
 	var force bool
@@ -94,6 +32,9 @@ see that. A rendition that you name is that one or an error.`,
   vitrine image get img-1 -f - | display`,
 		Args: exactly("IMAGE"),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+		if err := oneOf("rendition", vitrine.Rendition(rendition), vitrine.Original, vitrine.Masked, vitrine.Thumbnail); err != nil {
+			return err
+		}
 		v, err := c.Content(ctx, vitrine.ID(args[0]), vitrine.Rendition(rendition))
 		if err != nil {
 			return err
@@ -281,7 +222,11 @@ installation; copies in backups end with the backups.`,
 		}
 		for i, id := range args {
 			if err := c.DeleteImage(ctx, vitrine.ID(id)); err != nil {
-				return fmt.Errorf("%s (%d of %d are deleted): %w", id, i, len(args), err)
+				err = fmt.Errorf("%s (%d of %d are deleted): %w", id, i, len(args), err)
+				if i > 0 {
+					err = partly{err}
+				}
+				return err
 			}
 		}
 		return show(cmd, map[string]any{"deleted": args}, func(w io.Writer) {
@@ -306,6 +251,12 @@ made it. The link is shown this once.`,
   vitrine image link img-1 --rendition masked --output json`,
 		Args: exactly("IMAGE"),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+		if err := oneOf("rendition", vitrine.Rendition(rendition), vitrine.Original, vitrine.Masked, vitrine.Thumbnail); err != nil {
+			return err
+		}
+		if ttl < 0 {
+			return usage("--ttl %s: want a time such as 15m", ttl)
+		}
 		l, err := c.MakeLink(ctx, vitrine.ID(args[0]), vitrine.Rendition(rendition), ttl)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,13 +87,20 @@ func tellInit(w io.Writer, out initialized, data, kek, checkpoints string, solo 
 
 func newDoctor() *cobra.Command {
 	var l local
+	var o app.DoctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Test an installation and say what is wrong",
-		Long: `Test an installation from outside in: directories, keys, database, log and
-policy. It changes nothing. The server must be stopped; of a running server ask
-/readyz. It exits 1 when something is wrong, 0 when all is well or only worth a look.`,
+		Long: `Test an installation from outside in: directories, keys, database, every image,
+the log from its first entry, and the policy. It repairs nothing, makes no
+directory and reveals nothing of an image. --quick leaves out what takes long:
+the pages of the database, the images and their bytes, and the entries of the log.
+
+The server must be stopped; of a running server ask /readyz. Like a server of
+this version it brings the tables of an older one up to date. It exits 1 when
+something is wrong, 0 when all is well or only worth a look.`,
 		Example: `  vitrine doctor --data ./data
+  vitrine doctor --data ./data --quick
   vitrine doctor --data ./data --output json`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -100,7 +108,10 @@ policy. It changes nothing. The server must be stopped; of a running server ask
 			if err != nil {
 				return err
 			}
-			found := app.Doctor(cmd.Context(), c)
+			p := newProgress(cmd, "doctor:")
+			o.Progress = p.say
+			found := app.Doctor(cmd.Context(), c, o)
+			p.done()
 			if err := show(cmd, found, func(w io.Writer) { tellDoctor(w, found) }); err != nil {
 				return err
 			}
@@ -117,12 +128,17 @@ policy. It changes nothing. The server must be stopped; of a running server ask
 		},
 	}
 	l.register(cmd)
+	cmd.Flags().BoolVar(&o.Quick, "quick", false, "do not look at every image and entry")
 	return cmd
 }
 
 func tellDoctor(w io.Writer, found []app.Finding) {
 	for _, f := range found {
-		fmt.Fprintf(w, "%-8s %-28s %s\n", f.State, f.Check, f.Detail)
+		detail := strings.Split(f.Detail, "\n")
+		fmt.Fprintf(w, "%-8s %-28s %s\n", f.State, f.Check, clean(detail[0]))
+		for _, more := range detail[1:] {
+			fmt.Fprintf(w, "%-8s %-28s %s\n", "", "", clean(more))
+		}
 		if f.Do != "" {
 			fmt.Fprintf(w, "%-8s %-28s → %s\n", "", "", f.Do)
 		}

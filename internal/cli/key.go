@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -37,6 +39,11 @@ unless --expires says otherwise. --role and --scope narrow what can be done with
 		var err error
 		if n.Expires, err = when(expires, time.Now()); err != nil {
 			return usage("--expires: %v", err)
+		}
+		for _, s := range n.CIDRs {
+			if _, err := netip.ParsePrefix(s); err != nil {
+				return usage("--cidr %s: want a network such as 192.0.2.0/24", s)
+			}
 		}
 		if file != "" {
 			if _, err := os.Lstat(file); err == nil {
@@ -116,20 +123,23 @@ func newKeyLs() *cobra.Command {
 	var all bool
 	cmd := remote(&cobra.Command{
 		Use: "ls", Short: "List keys, never their secrets",
+		Long: `List keys, never their secrets, with what has become of each: active, first key,
+revoked, ended, or dead, because whoever it is of - or for - is disabled or was
+since it was issued. After a rotation it says until when the old secret works.`,
 		Example: "  vitrine key ls\n  vitrine key ls --all --output json", Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		if all {
 			principal = string(vitrine.Everyone)
 		}
-		keys, err := c.Keys(ctx, vitrine.ID(principal))
+		keys, err := listKeys(ctx, c, vitrine.ID(principal))
 		if err != nil {
 			return err
 		}
 		return show(cmd, map[string]any{"keys": keys}, func(w io.Writer) {
 			g := newGrid("ID", "PRINCIPAL", "NAME", "STATE", "ENDS", "LAST USED", "FROM", "NARROWED TO")
 			for _, k := range keys {
-				g.row(string(k.ID), string(k.Principal), dash(k.Name), keyState(&k, time.Now()), dash(stamp(k.Expires)), dash(stamp(k.LastUsed)),
-					dash(k.LastAddress), dash(narrowed(&k)))
+				g.row(string(k.ID), string(k.Principal), dash(k.Name), k.State, dash(stamp(k.Expires)), dash(stamp(k.LastUsed)),
+					dash(k.LastAddress), dash(narrowed(&k.KeyInfo)))
 			}
 			g.print(w, "No keys that you may see.")
 		})
@@ -139,16 +149,64 @@ func newKeyLs() *cobra.Command {
 	return cmd
 }
 
-func keyState(k *client.KeyInfo, now time.Time) string {
+// listedKey is a key and what has become of it.
+type listedKey struct {
+	client.KeyInfo
+	State string `json:"state"`
+}
+
+// listKeys asks for keys and for those whom they are of: a key dies with its
+// principal's epoch, of which it says nothing itself.
+func listKeys(ctx context.Context, c *client.Client, principal vitrine.ID) ([]listedKey, error) {
+	keys, err := c.Keys(ctx, principal)
+	if err != nil {
+		return nil, err
+	}
+	people := map[vitrine.ID]*vitrine.Principal{}
+	objects, err := c.Objects(ctx, vitrine.KindPrincipal)
+	if err != nil && !errors.Is(err, vitrine.ErrDenied) && !errors.Is(err, vitrine.ErrNotFound) {
+		return nil, err
+	}
+	for _, o := range objects {
+		if p, ok := o.(*vitrine.Principal); ok {
+			people[p.ID] = p
+		}
+	}
+	all := make([]listedKey, len(keys))
+	for i := range keys {
+		all[i] = listedKey{keys[i], keyState(&keys[i], people, time.Now())}
+	}
+	return all, nil
+}
+
+// keyState is what has become of a key, as far as one sees whom it is of.
+func keyState(k *client.KeyInfo, people map[vitrine.ID]*vitrine.Principal, now time.Time) string {
 	switch {
 	case !k.Revoked.IsZero():
 		return "revoked"
 	case !k.Expires.IsZero() && !now.Before(k.Expires):
 		return "ended"
-	case k.First:
-		return "first key"
 	}
-	return "active"
+	for _, holder := range []struct {
+		id    vitrine.ID
+		epoch int64
+	}{{k.Principal, k.Epoch}, {k.For, k.ForEpoch}} {
+		switch p := people[holder.id]; {
+		case p == nil:
+		case p.Disabled:
+			return "dead: " + string(p.ID) + " is disabled"
+		case holder.epoch < p.Epoch:
+			return "dead: " + string(p.ID) + " was disabled"
+		}
+	}
+	state := "active"
+	if k.First {
+		state = "first key"
+	}
+	if now.Before(k.PreviousUntil) {
+		state += ", old secret until " + stamp(k.PreviousUntil)
+	}
+	return state
 }
 
 func narrowed(k *client.KeyInfo) string {
@@ -189,10 +247,14 @@ func newKeyRevoke() *cobra.Command {
 		Example: "  vitrine key revoke k3x9", Args: atLeast("KEY-ID"),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
 		var revision int64
-		for _, id := range args {
+		for i, id := range args {
 			var err error
 			if revision, err = c.RevokeKey(ctx, vitrine.ID(id)); err != nil {
-				return fmt.Errorf("revoke %s: %w", id, err)
+				err = fmt.Errorf("revoke %s (%d of %d are revoked): %w", id, i, len(args), err)
+				if i > 0 {
+					err = partly{err}
+				}
+				return err
 			}
 		}
 		return show(cmd, map[string]any{"revoked": args, "revision": revision}, func(w io.Writer) {

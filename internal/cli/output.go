@@ -205,7 +205,14 @@ func (p *progress) Write(b []byte) (int, error) {
 
 // say tells where the work is, at most ten times a second.
 func (p *progress) say(where string) {
-	if p.w == nil || time.Since(p.shown) < 100*time.Millisecond {
+	if time.Since(p.shown) >= 100*time.Millisecond {
+		p.now(where)
+	}
+}
+
+// now tells where the work is, however soon after the last time.
+func (p *progress) now(where string) {
+	if p.w == nil {
 		return
 	}
 	p.shown = time.Now()

@@ -87,7 +87,7 @@ type planned struct {
 }
 
 // plan reads files and asks the server what would change. What is there now is
-// asked too, to show it and to find mistakes with line and column.
+// asked too, to show it.
 func plan(ctx context.Context, c *client.Client, path string, prune bool) (*planned, *policyDir, *policyfile.Files, error) {
 	dir, err := openPolicy(path)
 	if err != nil {
@@ -119,13 +119,23 @@ func plan(ctx context.Context, c *client.Client, path string, prune bool) (*plan
 			p.Add++
 		}
 	}
-	return p, dir, files, dir.located(p.problems(files, now.Objects))
+	return p, dir, files, nil
+}
+
+// sound is plan for who means to apply it: it finds mistakes that show only on
+// the end state, with line and column.
+func sound(ctx context.Context, c *client.Client, path string, prune bool) (*planned, error) {
+	p, dir, files, err := plan(ctx, c, path, prune)
+	if err != nil {
+		return nil, err
+	}
+	return p, dir.located(p.problems(files))
 }
 
 // problems are mistakes that show only on the end state, with their places.
 // Whoever sees only a part of the policy cannot judge it; then the server does.
-func (p *planned) problems(files *policyfile.Files, now []vitrine.Object) error {
-	if _, err := policyfile.Compile(now); err != nil {
+func (p *planned) problems(files *policyfile.Files) error {
+	if _, err := policyfile.Compile(slices.Collect(maps.Values(p.before))); err != nil {
 		return nil // a part of a policy need not be a policy
 	}
 	after := maps.Clone(p.before)
@@ -166,18 +176,28 @@ func (p *planned) sum() string {
 	return fmt.Sprintf("%d to add, %d to change, %d to delete", p.Add, p.Change, p.Delete)
 }
 
+// whole is what plan and apply say of objects and of --prune.
+const whole = `An object that the files declare becomes what they say, whole: a field that they
+leave out is reset, also one that was set by command. What they do not declare
+stays. With --prune it is deleted, except what init made and what the files refer
+to; keys and credentials of what is deleted go along.`
+
 func newPlan() *cobra.Command {
 	var path string
 	var prune bool
 	cmd := remote(&cobra.Command{
 		Use: "plan -f FILE-OR-DIR", Short: "What applying files would change",
-		Long: `What applying files would change. Nothing is changed. Every problem in the files
-is told at once, with file, line and column.`,
+		Long: `What applying files would change. Nothing is changed. What is wrong in the text of
+the files is told at once, with file, line and column; when that is right, so is
+everything that shows only together with what the server has, such as ids that
+nobody declares.
+
+` + whole,
 		Example: `  vitrine policy plan -f policy/
   vitrine policy plan -f policy/ --prune --output json`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
-		p, _, _, err := plan(ctx, c, path, prune)
+		p, err := sound(ctx, c, path, prune)
 		if err != nil {
 			return err
 		}
@@ -202,12 +222,14 @@ func newApply() *cobra.Command {
 		Use: "apply -f FILE-OR-DIR", Short: "Make the policy as files declare it",
 		Long: `Make the policy as files declare it: shows the plan, asks, and applies it whole
 or not at all, in one revision. If the policy changed since the plan was made
-nothing is applied and the exit status is 4.`,
+nothing is applied and the exit status is 4.
+
+` + whole,
 		Example: `  vitrine policy apply -f policy/ --reason "new campaign team"
   vitrine policy apply -f policy/company.yaml --yes --output json`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
-		p, _, _, err := plan(ctx, c, path, prune)
+		p, err := sound(ctx, c, path, prune)
 		if err != nil {
 			return err
 		}
@@ -250,8 +272,9 @@ func newDiff() *cobra.Command {
 	cmd := remote(&cobra.Command{
 		Use: "diff -f FILE-OR-DIR", Short: "How files and the server's policy differ, both ways",
 		Long: `How files and the server's policy differ, both ways: what only the files have (+),
-what only the server has (-), and what differs (~). The exit status is 1 where
-they differ, so that a script can watch for drift.`,
+what only the server has (-), and what differs (~). What init made and what the
+files refer to is no difference. The exit status is 1 where they differ, so that a
+script can watch for drift.`,
 		Example: `  vitrine policy diff -f policy/ || echo somebody changed the policy by hand`,
 		Args:    exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
@@ -276,12 +299,17 @@ they differ, so that a script can watch for drift.`,
 
 func newExport() *cobra.Command {
 	var path string
+	var all bool
 	cmd := remote(&cobra.Command{
 		Use: "export [-f DIR]", Short: "Write the policy as files",
 		Long: `Write the policy, as far as you may see it, as files: into a directory, which is
-made, or to standard output. Applying them again changes nothing. Keys and
-secrets never stand in files.`,
+made, or to standard output. Applying them again changes nothing, and applied to
+another installation they make it decide the same: the owners whom init made and
+the credentials of image services are left out, because every installation has
+its own. --all writes them too. Keys and secrets never stand in files, nor who is
+disabled.`,
 		Example: `  vitrine policy export -f policy/
+  vitrine policy export > company.yaml
   vitrine policy export --output json`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
@@ -289,7 +317,11 @@ secrets never stand in files.`,
 		if err != nil {
 			return err
 		}
-		files := policyfile.Print(now.Objects)
+		objects := now.Objects
+		if !all {
+			objects = policyfile.Portable(objects)
+		}
+		files := policyfile.Print(objects)
 		names := slices.Sorted(maps.Keys(files))
 		if path != "" {
 			if err := writeFiles(path, files); err != nil {
@@ -299,7 +331,16 @@ secrets never stand in files.`,
 		out := struct {
 			Revision int64             `json:"revision"`
 			Files    map[string]string `json:"files"`
-		}{now.Revision, files}
+			Disabled []vitrine.ID      `json:"disabled,omitempty"` // which no file says
+		}{now.Revision, files, nil}
+		for _, o := range objects {
+			if p, ok := o.(*vitrine.Principal); ok && p.Disabled {
+				out.Disabled = append(out.Disabled, p.ID)
+			}
+		}
+		if len(out.Disabled) > 0 && output(cmd) != "json" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Disabled here, which no file says: %s\n", join(out.Disabled, ", "))
+		}
 		return show(cmd, out, func(w io.Writer) {
 			for _, name := range names {
 				if path == "" {
@@ -311,6 +352,7 @@ secrets never stand in files.`,
 		})
 	})
 	cmd.Flags().StringVarP(&path, "file", "f", "", "directory to write to")
+	cmd.Flags().BoolVar(&all, "all", false, "also this installation's own owners and credentials")
 	return cmd
 }
 

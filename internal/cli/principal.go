@@ -25,6 +25,9 @@ func newPrincipalLs() *cobra.Command {
 		Use: "ls", Short: "List principals that you may see",
 		Example: "  vitrine principal ls --kind group", Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		if err := oneOf("kind", vitrine.PrincipalKind(kind), vitrine.User, vitrine.Service, vitrine.Group); err != nil {
+			return err
+		}
 		objects, err := c.Objects(ctx, vitrine.KindPrincipal)
 		if err != nil {
 			return err
@@ -153,6 +156,11 @@ one or two, write a policy file: vitrine policy apply.`,
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		p.ID, p.Kind, p.Service = vitrine.ID(id), vitrine.PrincipalKind(kind), vitrine.ServiceKind(service)
 		p.Owner, p.Environment, p.Members = vitrine.ID(owner), vitrine.Environment(environment), ids(members)
+		if err := errors.Join(oneOf("kind", p.Kind, vitrine.User, vitrine.Service, vitrine.Group),
+			oneOf("service", p.Service, vitrine.Pipeline, vitrine.Agent, vitrine.ModelRunner, vitrine.Application),
+			oneOf("environment", p.Environment, vitrine.Experimental, vitrine.Staging, vitrine.Production)); err != nil {
+			return err
+		}
 		if p.ID != "" {
 			_, _, err := c.Object(ctx, p.Ref())
 			switch {
@@ -196,8 +204,17 @@ func newDisable(disabled bool) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return show(cmd, map[string]any{"id": args[0], "disabled": disabled, "revision": revision}, func(w io.Writer) {
+		out := map[string]any{"id": args[0], "disabled": disabled, "revision": revision}
+		note := ""
+		if !disabled {
+			note = "Keys from before stay dead. A new one: vitrine key create --principal " + clean(args[0])
+			out["note"] = note
+		}
+		return show(cmd, out, func(w io.Writer) {
 			fmt.Fprintf(w, "%s is %s.\n", clean(args[0]), after)
+			if note != "" {
+				fmt.Fprintln(w, note)
+			}
 		})
 	})
 }

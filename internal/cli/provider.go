@@ -14,8 +14,8 @@ import (
 )
 
 func newProvider() *cobra.Command {
-	return family("provider", "Image services: add, ls, test, prices", "Image services and their credentials, which are sealed by the server and never shown again.",
-		newProviderAdd(), newProviderLs(), newProviderTest(), newProviderPrices())
+	return family("provider", "Image services: add, ls, test, prices, rm", "Image services and their credentials, which are sealed by the server and never shown again.",
+		newProviderAdd(), newProviderLs(), newProviderTest(), newProviderPrices(), newProviderRm(), newProviderForget())
 }
 
 // maxSecret bounds a credential file.
@@ -39,6 +39,9 @@ An address on loopback or in a private network needs a server that runs with
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		p.ID, p.Kind = vitrine.ID(id), vitrine.ProviderKind(kind)
+		if err := oneOf("kind", p.Kind, vitrine.OpenAI, vitrine.NanoGPT, vitrine.Studio); err != nil {
+			return err
+		}
 		if p.Kind != vitrine.Studio && p.BaseURL == "" {
 			return usage("--base-url is missing: where is the service?")
 		}
@@ -63,8 +66,15 @@ An address on loopback or in a private network needs a server that runs with
 		if named != nil {
 			out["credential"] = named.ID
 		}
+		empty := emptied(ctx, c, p.ID)
+		if len(empty) > 0 {
+			out["without_secret"] = empty
+		}
 		return show(cmd, out, func(w io.Writer) {
 			fmt.Fprintf(w, "%s is there now. Try it: vitrine provider test %s\n", p.ID, p.ID)
+			for _, id := range empty {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: credential %s has no secret any more, because the service moved: give it again with --credential %s --credential-file FILE\n", id, id)
+			}
 		})
 	})
 	f := cmd.Flags()
@@ -104,38 +114,6 @@ func readSecret(cmd *cobra.Command, file string) (vitrine.Secret, error) {
 		return "", usage("--credential-file %s: want one line that is the credential", file)
 	}
 	return vitrine.Secret(s), nil
-}
-
-func newProviderLs() *cobra.Command {
-	return remote(&cobra.Command{
-		Use: "ls", Short: "List image services that you may see",
-		Example: "  vitrine provider ls", Args: exactly(),
-	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
-		providers, err := c.Objects(ctx, vitrine.KindProvider)
-		if err != nil {
-			return err
-		}
-		credentials, err := c.Objects(ctx, vitrine.KindCredential)
-		if err != nil {
-			return err
-		}
-		has := map[vitrine.ID][]string{}
-		for _, o := range credentials {
-			if x, ok := o.(*vitrine.Credential); ok {
-				has[x.Provider] = append(has[x.Provider], string(x.ID))
-			}
-		}
-		out := map[string]any{"providers": providers, "credentials": credentials}
-		return show(cmd, out, func(w io.Writer) {
-			g := newGrid("ID", "KIND", "NAME", "BASE URL", "CREDENTIALS")
-			for _, o := range providers {
-				if p, ok := o.(*vitrine.Provider); ok {
-					g.row(string(p.ID), string(p.Kind), dash(p.Name), dash(p.BaseURL), dash(strings.Join(has[p.ID], ", ")))
-				}
-			}
-			g.print(w, "No providers that you may see.")
-		})
-	})
 }
 
 func newProviderTest() *cobra.Command {

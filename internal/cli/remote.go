@@ -28,7 +28,7 @@ func remote(cmd *cobra.Command, run func(ctx context.Context, cmd *cobra.Command
 		if err != nil {
 			return err
 		}
-		return run(cmd.Context(), cmd, c, args)
+		return blame(cmd, run(cmd.Context(), cmd, c, args))
 	}
 	return cmd
 }

@@ -27,26 +27,26 @@ type local struct {
 // register adds the flags that every such verb has.
 func (l *local) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&l.file, "config", "", "configuration file (see `vitrine config check`)")
+	f.StringVar(&l.file, "config", "", "configuration file (see vitrine config check)")
 	f.StringVar(&l.data, "data", "", "data directory")
 	f.StringVar(&l.database, "database", "", "postgres:// URL; without it SQLite in the data directory")
 }
 
 // load reads the configuration with the flags on top.
 func (l *local) load() (*config.Config, error) {
-	environ := os.Environ()
+	var flags []string
 	for _, set := range []struct{ name, value string }{
 		{"DATA", l.data}, {"LISTEN", l.listen}, {"DATABASE", l.database}, {"PUBLIC_URL", l.publicURL},
 		{"TLS_CERT", l.tlsCert}, {"TLS_KEY", l.tlsKey}, {"LOG_LEVEL", l.level},
 	} {
 		if set.value != "" {
-			environ = append(environ, "VITRINE_"+set.name+"="+set.value)
+			flags = append(flags, "VITRINE_"+set.name+"="+set.value)
 		}
 	}
 	if l.private {
-		environ = append(environ, "VITRINE_ALLOW_PRIVATE_PROVIDERS=true")
+		flags = append(flags, "VITRINE_ALLOW_PRIVATE_PROVIDERS=true")
 	}
-	return config.Load(l.file, environ)
+	return config.Load(l.file, os.Environ(), flags...)
 }
 
 // logger is the process log: text for people, on standard error.
