@@ -7,6 +7,7 @@ import (
 	_ "image/png"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,34 @@ func TestCompanyShowsEverything(t *testing.T) {
 	} {
 		if !seen[want] {
 			t.Errorf("the company shows no %s", want)
+		}
+	}
+}
+
+// TestCompanyPrices: the first rule that fits counts, so what is dear stands
+// first, or it would be sold for the price of something else.
+func TestCompanyPrices(t *testing.T) {
+	objects, err := policyfile.Parse(examples.Policy("company"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(objects, func(o vitrine.Object) bool {
+		d, ok := o.(*vitrine.Deployment)
+		return ok && d.Model == "gpt-4o-image"
+	})
+	if i < 0 {
+		t.Fatal("there is no gpt-4o-image")
+	}
+	price := objects[i].(*vitrine.Deployment).Price
+	for _, tt := range []struct {
+		size, quality string
+		want          string
+	}{
+		{"1024x1024", "", "0.08"}, {"512x512", "", "0.02"}, {"512x512", "low", "0.02"},
+		{"1024x1024", "high", "0.17"}, {"512x512", "high", "0.17"},
+	} {
+		if got := price.Of(tt.size, tt.quality).String(); got != tt.want {
+			t.Errorf("%s %s costs %s, want %s", tt.size, tt.quality, got, tt.want)
 		}
 	}
 }
