@@ -65,14 +65,16 @@ budgets:
 // checkpoint that was published, leave files that nobody names, or spend more
 // than the budget and less than the service was asked for.
 //
-// VITRINE_CHAOS_KILLS makes it longer, VITRINE_CHAOS_SEED repeats one.
+// VITRINE_CHAOS_KILLS makes it longer, VITRINE_CHAOS_SEED repeats one, and
+// VITRINE_DATABASE names an empty database to do it with.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes many seconds")
 	}
 	kills, seed := number(t, "VITRINE_CHAOS_KILLS", 6), uint64(number(t, "VITRINE_CHAOS_SEED", int(time.Now().UnixNano())))
 	t.Logf("VITRINE_CHAOS_SEED=%d", seed)
-	w := newWreck(t, rand.New(rand.NewPCG(seed, 1)))
+	// Less than all lives together would spend.
+	w := newWreck(t, rand.New(rand.NewPCG(seed, 1)), vitrine.Micros(kills)*15*cent)
 	for i := range kills {
 		if i%4 == 3 {
 			w.round(syscall.SIGTERM)
@@ -97,7 +99,7 @@ func number(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-const purse = 3 * vitrine.Dollar
+const cent = vitrine.Dollar / 100
 
 // wreck is an installation that is killed again and again, and what its
 // clients were told.
@@ -106,6 +108,7 @@ type wreck struct {
 	rnd              *rand.Rand
 	dir, bin, at     string
 	owner, maker     vitrine.Secret
+	purse            vitrine.Micros
 	up               *providertest.Upstream
 	served           *exec.Cmd
 	asked, pictures  atomic.Int64 // images that the service was asked for; that exist
@@ -118,8 +121,8 @@ type wreck struct {
 	generated, ended int
 }
 
-func newWreck(t *testing.T, rnd *rand.Rand) *wreck {
-	w := &wreck{t: t, rnd: rnd, dir: t.TempDir(), up: providertest.NewUpstream(t),
+func newWreck(t *testing.T, rnd *rand.Rand, purse vitrine.Micros) *wreck {
+	w := &wreck{t: t, rnd: rnd, purse: purse, dir: t.TempDir(), up: providertest.NewUpstream(t),
 		acknowledged: map[vitrine.ID][32]byte{}, deleting: map[vitrine.ID]bool{}, names: []string{""}}
 	w.up.Picture = func(int, *providertest.Call) []byte { return w.picture() }
 	w.up.Always(func(u *providertest.Upstream, rw http.ResponseWriter, r *http.Request, c *providertest.Call) {
@@ -195,7 +198,7 @@ func (w *wreck) picture() []byte {
 // start serves, until it is ready.
 func (w *wreck) start() {
 	w.t.Helper()
-	w.served = exec.Command(w.bin, "serve", "--data", w.data(), "--listen", w.at, "--allow-private-providers")
+	w.served = exec.CommandContext(w.t.Context(), w.bin, "serve", "--data", w.data(), "--listen", w.at, "--allow-private-providers")
 	w.served.Env, w.served.Stderr = append(os.Environ(), "VITRINE_RATE_PER_MINUTE=0"), w.t.Output()
 	if err := w.served.Start(); err != nil {
 		w.t.Fatal(err)
@@ -342,6 +345,12 @@ func (w *wreck) check() {
 	if p, ok := o.(*vitrine.Principal); !ok || !slices.Contains(w.names, p.Name) {
 		w.t.Errorf("ann is %v (%v), want one of %q", o, err, w.names)
 	}
+	if spent := vitrine.Micros(w.asked.Load()) * cent; spent > w.purse {
+		w.t.Errorf("the service was asked for $%s, and the budget is $%s", spent, w.purse)
+	}
+	if _, err := owner.Put(ctx, &vitrine.Budget{ID: "purse", Kind: vitrine.BudgetOrganization, Window: vitrine.Total, Limit: 100 * vitrine.Dollar}, 0); err != nil {
+		w.t.Error(err)
+	}
 	// Whoever asks again with the same idempotency key pays once.
 	for _, key := range w.once {
 		_, _ = maker.Generate(ctx, client.Generation{Model: "hidream", Prompt: key, N: 1, IdempotencyKey: key})
@@ -394,6 +403,7 @@ func (w *wreck) settled() {
 	w.t.Helper()
 	c := config.Default()
 	c.Data, c.KeyFile, c.Checkpoints, c.AllowPrivateProviders = w.data(), w.data()+".kek", w.data()+"-checkpoints", true
+	c.Database = os.Getenv("VITRINE_DATABASE")
 	tomorrow := func() time.Time { return time.Now().Add(25 * time.Hour) }
 	a, err := app.Open(w.t.Context(), c, app.Options{Now: tomorrow})
 	if err != nil {
@@ -426,9 +436,9 @@ func (w *wreck) settled() {
 			break
 		}
 	}
-	spent := vitrine.Micros(w.asked.Load()) * vitrine.Dollar / 100
-	w.t.Logf("spent $%s of $%s, the service was asked for $%s", b.Spent, b.Limit, spent)
-	if b.Reserved != 0 || b.Debt != 0 || b.Spent > purse || b.Spent < spent {
+	spent := vitrine.Micros(w.asked.Load()) * cent
+	w.t.Logf("spent $%s, the service was asked for $%s", b.Spent, spent)
+	if b.Reserved != 0 || b.Debt != 0 || b.Spent > w.purse+vitrine.Micros(len(w.once))*cent || b.Spent < spent {
 		w.t.Errorf("the budget is %+v", b)
 	}
 	if len(left) > 0 {
