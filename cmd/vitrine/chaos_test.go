@@ -104,21 +104,21 @@ const cent = vitrine.Dollar / 100
 // wreck is an installation that is killed again and again, and what its
 // clients were told.
 type wreck struct {
-	t                *testing.T
-	rnd              *rand.Rand
-	dir, bin, at     string
-	owner, maker     vitrine.Secret
-	purse            vitrine.Micros
-	up               *providertest.Upstream
-	served           *exec.Cmd
-	asked, pictures  atomic.Int64 // images that the service was asked for; that exist
-	mu               sync.Mutex
-	acknowledged     map[vitrine.ID][32]byte // images by their bytes
-	deleting         map[vitrine.ID]bool     // true once acknowledged
-	once             []string                // idempotency keys whose answer never came
-	names            []string                // of ann: the last acknowledged and what was sent since
-	held             bytes.Buffer            // checkpoints that the server gave out
-	generated, ended int
+	t               *testing.T
+	rnd             *rand.Rand
+	dir, bin, at    string
+	owner, maker    vitrine.Secret
+	purse           vitrine.Micros
+	up              *providertest.Upstream
+	served          *exec.Cmd
+	asked, pictures atomic.Int64 // images that the service was asked for; that exist
+	mu              sync.Mutex
+	acknowledged    map[vitrine.ID][32]byte // images by their bytes
+	deleting        map[vitrine.ID]bool     // true once acknowledged
+	once            []string                // idempotency keys whose answer never came
+	names           []string                // of ann: the last acknowledged and what was sent since
+	held            bytes.Buffer            // checkpoints that the server gave out
+	generated       int
 }
 
 func newWreck(t *testing.T, rnd *rand.Rand, purse vitrine.Micros) *wreck {

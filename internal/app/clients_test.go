@@ -77,7 +77,7 @@ func TestOfficialGoClient(t *testing.T) {
 			t.Errorf("models %q, want %q: those that ann may use", models, want)
 		}
 
-		made := generate(t, c, openai.ImageGenerateParams{Model: "hidream", Prompt: "a lighthouse at dusk", Size: "512x512", User: openai.String("customer-7")})
+		made := generate(t, c, openai.ImageGenerateParams{Model: "hidream", Prompt: "a lighthouse at dusk", Size: "512x512"}, option.WithJSONSet("user", "customer-7"))
 		picture := decode(t, made)
 		if b := decodePNG(t, picture); b.Dx() != 512 || b.Dy() != 512 {
 			t.Errorf("picture of %v, want 512 by 512", b)
@@ -226,9 +226,9 @@ func TestOfficialNodeClient(t *testing.T) {
 	}
 }
 
-func generate(t *testing.T, c openai.Client, p openai.ImageGenerateParams) *openai.ImagesResponse {
+func generate(t *testing.T, c openai.Client, p openai.ImageGenerateParams, opts ...option.RequestOption) *openai.ImagesResponse {
 	t.Helper()
-	r, err := c.Images.Generate(t.Context(), p)
+	r, err := c.Images.Generate(t.Context(), p, opts...)
 	if err != nil {
 		t.Fatalf("generate: %v", err)
 	}
