@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -81,9 +79,7 @@ new request, lets those under way end, and exits 0.`,
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return app.Serve(ctx, c, log, func(at net.Addr) {
+			return app.Serve(cmd.Context(), c, log, func(at net.Addr) {
 				fmt.Fprintf(cmd.OutOrStdout(), "Vitrine listens on %s\n", address(c, at))
 			})
 		},
