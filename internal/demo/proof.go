@@ -31,7 +31,7 @@ func (s *stage) logProves(ctx context.Context) error {
 	if _, err := s.as["sam"].ExportLog(ctx, 0, 0, &export); err != nil {
 		return fmt.Errorf("sam exports the log: %w", err)
 	}
-	s.ask("vitrine audit verify log.ndjson --public-key-file log.pub --checkpoint checkpoints/checkpoints")
+	s.ask("vitrine audit verify log.ndjson --public-key-file log.pub --checkpoint held.checkpoints")
 	in := audit.VerifyInput{PublicKey: head.PublicKey, Checkpoints: audit.ReadCheckpoints(published), Export: bytes.NewReader(export.Bytes())}
 	report, err := audit.Verify(in)
 	if err != nil {
@@ -42,7 +42,8 @@ func (s *stage) logProves(ctx context.Context) error {
 	}
 	s.got("whole: %d entries, root %s", report.Size, report.Root)
 	s.aside("%s", report.Complete)
-	if err := errors.Join(s.save("log.ndjson", export.Bytes()), os.WriteFile(s.path("log.pub"), []byte(head.PublicKey+"\n"), 0o644)); err != nil {
+	// Checkpoints go on; what sam holds is what was published when he exported.
+	if err := errors.Join(os.WriteFile(s.path("held.checkpoints"), published, 0o644), s.save("log.ndjson", export.Bytes()), os.WriteFile(s.path("log.pub"), []byte(head.PublicKey+"\n"), 0o644)); err != nil {
 		return err
 	}
 	return s.forge(in, export.Bytes(), hers)
