@@ -30,6 +30,9 @@ func TestNewRefuses(t *testing.T) {
 		{"loopback", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://127.0.0.1:8080/v1"}},
 		{"mapped loopback", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://[::ffff:127.0.0.1]/v1"}},
 		{"metadata, even with leave", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://169.254.169.254/v1", AllowPrivate: true}},
+		{"a credential in clear", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://images.example/v1", Secret: "a", AllowPrivate: true}},
+		{"a credential in clear to an address", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://8.8.8.8/v1", Secret: "a", AllowPrivate: true}},
+		{"a credential in clear, without leave", "base_url", Config{Kind: vitrine.OpenAI, BaseURL: "http://sd.local/v1", Secret: "a"}},
 		{"header in the credential", "secret", Config{Kind: vitrine.OpenAI, BaseURL: "https://images.example/v1", Secret: "a\r\nX-Other: b"}},
 		{"kind", "kind", Config{Kind: "comfy", BaseURL: "https://images.example/v1"}},
 	}
@@ -41,6 +44,11 @@ func TestNewRefuses(t *testing.T) {
 				t.Errorf("got %v, want invalid %s", err, tt.param)
 			}
 		})
+	}
+	for _, base := range []string{"http://127.0.0.1:8080/v1", "http://10.1.2.3/v1", "http://localhost:1234", "http://sd", "http://sd.local", "https://images.example/v1"} {
+		if _, err := New(Config{Kind: vitrine.OpenAI, BaseURL: base, Secret: "a", AllowPrivate: true}); err != nil {
+			t.Errorf("%s: %v", base, err)
+		}
 	}
 }
 

@@ -42,12 +42,29 @@ func newService(c Config) (*service, error) {
 	if strings.ContainsFunc(c.Secret.Reveal(), unprintable) {
 		return nil, vitrine.Invalid("secret", "bad_secret", "The credential holds characters that no HTTP header may hold.")
 	}
+	if base.Scheme == "http" && c.Secret != "" && !(c.AllowPrivate && near(base.Hostname())) {
+		return nil, vitrine.Invalid("base_url", "insecure_base_url", "Over http:// the credential would travel in clear; give an https:// address. Only a service in the own network may do without.")
+	}
 	client := &http.Client{Transport: shared(c.AllowPrivate)}
 	if c.Client != nil {
 		client.Transport = c.Client.Transport
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &service{kind: c.Kind, base: base, hosts: c.Hosts, secret: c.Secret, client: client, max: c.MaxBytes, idle: c.Idle}, nil
+}
+
+// near reports whether a host is one of the own network by its name or address.
+func near(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return refused(addr, false)
+	}
+	host = strings.TrimSuffix(host, ".")
+	at := strings.LastIndexByte(host, '.')
+	switch host[at+1:] { // of names that the public tree does not have
+	case "localhost", "local", "internal", "lan", "arpa":
+		return true
+	}
+	return at < 0
 }
 
 // parseBase reads a base URL: http or https, a host, no user, query or fragment.

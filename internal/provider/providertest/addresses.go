@@ -128,7 +128,7 @@ func testNeverSent(t *testing.T, mk Maker) {
 func testPrivate(t *testing.T, mk Maker) {
 	t.Run("by name", func(t *testing.T) {
 		u := NewUpstream(t)
-		u.URL = strings.Replace(u.URL, "127.0.0.1", "localhost", 1)
+		u.URL = strings.Replace(u.URL, "http://127.0.0.1", "https://localhost", 1) // never gets as far as TLS
 		p := mk(t, u, provider.Config{Secret: Secret})
 		_, err := p.Generate(t.Context(), &provider.Request{Prompt: "x", Sink: func(int) (io.Writer, error) { return io.Discard, nil }})
 		if e := wantError(t, err); e.Code != provider.CodeUnreachable || e.Charged != provider.ChargedNo || u.Count() != 0 {
