@@ -118,6 +118,8 @@ type IssuedKey struct {
 	Principal vitrine.ID `json:"principal"`
 	Expires   time.Time  `json:"expires,omitzero"`
 	Revision  int64      `json:"revision"`
+
+	PreviousUntil time.Time `json:"previous_until,omitzero"` // after a rotation: until when the old secret works
 }
 
 // IssueKey issues a key.

@@ -93,6 +93,15 @@ func (c *Client) Undo(ctx context.Context, revision int64) (*Applied, error) {
 	return out, err
 }
 
+// PlanUndo answers the change set that Undo would apply.
+func (c *Client) PlanUndo(ctx context.Context, revision int64) (*vitrine.ChangeSet, error) {
+	set := new(vitrine.ChangeSet)
+	if err := c.do(ctx, call{method: "POST", path: "/policy/undo/plan", in: map[string]int64{"revision": revision}}, set); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
 // PastSet is a change set that was applied.
 type PastSet struct {
 	Revision int64            `json:"revision"`

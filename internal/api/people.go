@@ -130,6 +130,8 @@ type issued struct {
 		Principal vitrine.ID `json:"principal"`
 		Expires   time.Time  `json:"expires,omitzero"`
 		Revision  int64      `json:"revision"`
+
+		PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the old secret works"`
 	}
 }
 
@@ -139,6 +141,7 @@ func show(i identity.Issued, err error) (*issued, error) {
 	}
 	out := new(issued)
 	out.Body.ID, out.Body.Principal, out.Body.Expires = i.Key.ID, i.Key.Principal, i.Key.Expires
+	out.Body.PreviousUntil = i.Key.PreviousUntil
 	out.Body.Key, out.Body.Revision, out.Revision = i.Secret.Reveal(), i.Revision, i.Revision
 	return out, nil
 }

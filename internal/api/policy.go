@@ -120,6 +120,13 @@ func changes(all []vitrine.Change) []changed {
 	return out
 }
 
+// planned is a change set that was not applied.
+type planned struct {
+	Reason     string    `json:"reason,omitempty"`
+	Changes    []changed `json:"changes"`
+	IfRevision int64     `json:"if_revision,omitempty"`
+}
+
 // malformed records a request that cannot be right, and answers why.
 func (a *API) malformed(ctx context.Context, by access.Caller, cause error) error {
 	q := requestOf(ctx)
@@ -154,6 +161,18 @@ func (a *API) policy() {
 		}) (*applied, error) {
 			return appliedOf(a.Policies.Undo(ctx, by, in.Body.Revision))
 		})
+	add(a, Route{Method: "POST", Pattern: prefix + "/policy/undo/plan", Permission: vitrine.RoleView, Summary: "What undoing a revision would change", tag: "policy", op: "plan undo"},
+		func(ctx context.Context, by access.Caller, in *struct {
+			Body struct {
+				Revision int64 `json:"revision" minimum:"1"`
+			}
+		}) (*struct{ Body planned }, error) {
+			set, err := a.Policies.PlanUndo(ctx, by, in.Body.Revision)
+			if err != nil {
+				return nil, err
+			}
+			return &struct{ Body planned }{planned{set.Reason, changes(set.Changes), set.IfRevision}}, nil
+		})
 }
 
 // past is a change set that was applied.
@@ -179,11 +198,6 @@ func (a *API) whole() {
 			}
 			return &struct{ Body snapshot }{out}, err
 		})
-	type planned struct {
-		Reason     string    `json:"reason,omitempty"`
-		Changes    []changed `json:"changes"`
-		IfRevision int64     `json:"if_revision,omitempty"`
-	}
 	add(a, Route{Method: "POST", Pattern: prefix + "/policy/plan", Summary: "What would change if the policy were as declared", tag: "policy", op: "plan"},
 		func(ctx context.Context, by access.Caller, in *struct {
 			Body struct {

@@ -105,6 +105,8 @@ func TestRoutes(t *testing.T) {
 		{name: "list, sees none", method: "GET", pattern: "/api/v1/objects/{kind}", path: "/api/v1/objects/role", as: "eve", status: 200, want: `{"objects":[]}`},
 		{name: "export", method: "GET", pattern: "/api/v1/policy", as: "alice", status: 200, want: `"kind":"binding"`},
 		{name: "plan", method: "POST", pattern: "/api/v1/policy/plan", as: "alice", body: `{"objects":[{"kind":"project","object":{"id":"third","environment":"staging"}}]}`, status: 200, want: `"third"`},
+		{name: "plan an undo, may not", method: "POST", pattern: "/api/v1/policy/undo/plan", as: "eve", body: `{"revision":1}`, status: 404},
+		{name: "plan to undo what was not", method: "POST", pattern: "/api/v1/policy/undo/plan", as: "alice", body: `{"revision":1000}`, status: 404},
 		{name: "history", method: "GET", pattern: "/api/v1/policy/history", path: "/api/v1/policy/history?limit=2", as: "alice", status: 200, want: `"next":2`},
 		{name: "history, may not", method: "GET", pattern: "/api/v1/policy/history", as: "eve", status: 404},
 		{name: "matrix", method: "GET", pattern: "/api/v1/matrix", as: "alice", status: 200, want: `"role":"owner"`},

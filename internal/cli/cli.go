@@ -290,13 +290,28 @@ func hint(cmd *cobra.Command, err error) string {
 	case errors.As(err, &op), errors.As(err, &dns):
 		return "Is the server running there? vitrine serve starts one; --server or VITRINE_SERVER says where."
 	case errors.Is(err, vitrine.ErrUnauthenticated):
-		return "The key was refused: is VITRINE_KEY whole, not expired and not revoked, and may it be used from here?"
+		return "Is it whole, not expired and not revoked, and may it be used from here?"
 	case errors.Is(err, vitrine.ErrDenied):
 		return "vitrine explain PERMISSION KIND/ID tells why, and what would be needed."
-	case errors.Is(err, vitrine.ErrConflict):
+	case overtaken(err):
 		return "Look at what is there now, then try again."
 	case errors.Is(err, vitrine.ErrUnavailable):
 		return "The server says at /readyz what is wrong."
 	}
 	return ""
+}
+
+// overtaken reports whether somebody else was faster. Of other conflicts the
+// error itself says what is in the way.
+func overtaken(err error) bool {
+	var here *vitrine.Error
+	var there *client.Error
+	code := ""
+	switch {
+	case errors.As(err, &there):
+		code = there.Code
+	case errors.As(err, &here):
+		code = here.Code
+	}
+	return code == "revision" || code == "version" || code == "precondition_failed"
 }

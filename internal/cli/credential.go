@@ -28,20 +28,25 @@ func credentials(ctx context.Context, c *client.Client) ([]*vitrine.Credential, 
 	return all, nil
 }
 
-// emptied names the credentials of a provider that lost their secret. It is
-// asked after a change that stands, so what cannot be seen is not told.
-func emptied(ctx context.Context, c *client.Client, provider vitrine.ID) []vitrine.ID {
-	all, err := credentials(ctx, c)
+// emptied names the credentials of a provider that lost their secret, and says
+// whether all did. It is asked after a change that stands, so what cannot be
+// seen is not told.
+func emptied(ctx context.Context, c *client.Client, provider vitrine.ID) (empty []vitrine.ID, all bool) {
+	seen, err := credentials(ctx, c)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	var empty []vitrine.ID
-	for _, x := range all {
-		if x.Provider == provider && x.Origin == "" {
+	kept := 0
+	for _, x := range seen {
+		switch {
+		case x.Provider != provider:
+		case x.Origin == "":
 			empty = append(empty, x.ID)
+		default:
+			kept++
 		}
 	}
-	return empty
+	return empty, kept == 0 && len(empty) > 0
 }
 
 func newProviderLs() *cobra.Command {
@@ -107,7 +112,7 @@ or delete that first.`,
 		if err := unused(ctx, c, id); err != nil {
 			return err
 		}
-		ok, err := confirm(cmd, sure, fmt.Sprintf("Delete %s with %s?", clean(args[0]), count(len(gone), "credential")))
+		ok, err := confirm(cmd, sure, "Delete "+clean(args[0])+with(" with ", gone)+"?")
 		if err != nil {
 			return err
 		}
@@ -119,11 +124,19 @@ or delete that first.`,
 			return err
 		}
 		return show(cmd, map[string]any{"id": id, "credentials": gone, "revision": done.Revision}, func(w io.Writer) {
-			fmt.Fprintf(w, "%s is deleted, with %s.\n", clean(args[0]), count(len(gone), "credential"))
+			fmt.Fprintf(w, "%s is deleted%s.\n", clean(args[0]), with(", with ", gone))
 		})
 	})
 	cmd.Flags().BoolVarP(&sure, "yes", "y", false, "do not ask")
 	return cmd
+}
+
+// with tells how many credentials go along, if any do.
+func with(before string, credentials []vitrine.ID) string {
+	if len(credentials) == 0 {
+		return ""
+	}
+	return before + count(len(credentials), "credential")
 }
 
 // unused says which deployments a provider serves. What one does not see the

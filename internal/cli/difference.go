@@ -23,6 +23,12 @@ func differences(a, b vitrine.Object) []string {
 		if reflect.DeepEqual(was, is) {
 			continue
 		}
+		if p, ok := a.(*vitrine.Deployment); ok && name == "price" {
+			if q, ok := b.(*vitrine.Deployment); ok {
+				out = append(out, fmt.Sprintf("%s: %s → %s", name, wholePrice(p.Price), wholePrice(q.Price)))
+				continue
+			}
+		}
 		before, ok1 := was.([]any)
 		after, ok2 := is.([]any)
 		if (ok1 || was == nil) && (ok2 || is == nil) {
@@ -32,6 +38,18 @@ func differences(a, b vitrine.Object) []string {
 		out = append(out, fmt.Sprintf("%s: %s → %s", name, short(was), short(is)))
 	}
 	return out
+}
+
+// wholePrice is a price with its rules, on one line.
+func wholePrice(p *vitrine.Price) string {
+	if p == nil {
+		return "(nothing)"
+	}
+	s := dollars(p.Image)
+	for _, r := range p.Rules {
+		s += ", " + strings.TrimSpace(strings.TrimSpace(r.Size+" "+r.Quality)+" "+dollars(r.Image))
+	}
+	return s
 }
 
 // listDifference says what a list lost and gained; where only the order or

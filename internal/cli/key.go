@@ -84,6 +84,9 @@ func showKey(cmd *cobra.Command, k *client.IssuedKey, file string) error {
 			fmt.Fprintf(w, "%s\n", k.Key)
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "key %s of %s, shown this once%s\n", k.ID, k.Principal, ends(k.Expires))
+		if k.PreviousUntil.After(time.Now()) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "the old secret works until %s\n", stamp(k.PreviousUntil))
+		}
 	})
 }
 
@@ -138,7 +141,7 @@ since it was issued. After a rotation it says until when the old secret works.`,
 		return show(cmd, map[string]any{"keys": keys}, func(w io.Writer) {
 			g := newGrid("ID", "PRINCIPAL", "NAME", "STATE", "ENDS", "LAST USED", "FROM", "NARROWED TO")
 			for _, k := range keys {
-				g.row(string(k.ID), string(k.Principal), dash(k.Name), k.State, dash(stamp(k.Expires)), dash(stamp(k.LastUsed)),
+				g.row(string(k.ID), string(k.Principal), dash(k.Name), k.State, dash(stamp(k.Expires)), dash(minute(k.LastUsed)),
 					dash(k.LastAddress), dash(narrowed(&k.KeyInfo)))
 			}
 			g.print(w, "No keys that you may see.")

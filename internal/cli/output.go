@@ -149,6 +149,14 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// minute is stamp for a time that is kept by the minute.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04Z")
+}
+
 func dash(s string) string {
 	if s == "" {
 		return "-"

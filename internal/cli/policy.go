@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,15 +101,26 @@ func plan(ctx context.Context, c *client.Client, path string, prune bool) (*plan
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	p, err := against(ctx, c, set)
+	return p, dir, files, err
+}
+
+// against puts a change set beside what is there now.
+func against(ctx context.Context, c *client.Client, set *vitrine.ChangeSet) (*planned, error) {
 	p := &planned{Revision: set.IfRevision, Changes: set.Changes, set: set, before: map[vitrine.Ref]vitrine.Object{}}
 	now, err := c.Policy(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	for _, o := range now.Objects {
 		p.before[o.Ref()] = o
 	}
 	for _, ch := range set.Changes {
+		if k, ok := ch.Object.(*vitrine.Key); ok { // no policy shows keys, and nothing but revoking them is planned
+			was := *k
+			was.Revoked = time.Time{}
+			p.before[ch.Ref] = &was
+		}
 		switch {
 		case ch.Object == nil:
 			p.Delete++
@@ -119,7 +130,7 @@ func plan(ctx context.Context, c *client.Client, path string, prune bool) (*plan
 			p.Add++
 		}
 	}
-	return p, dir, files, nil
+	return p, nil
 }
 
 // sound is plan for who means to apply it: it finds mistakes that show only on
@@ -366,59 +377,4 @@ func writeFiles(dir string, files map[string]string) error {
 		}
 	}
 	return nil
-}
-
-func newHistory() *cobra.Command {
-	var after int64
-	var limit int
-	cmd := remote(&cobra.Command{
-		Use: "history", Short: "What was changed, when and by whom",
-		Example: "  vitrine policy history --limit 20\n  vitrine policy history --after 41 --output json",
-		Args:    exactly(),
-	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
-		sets, err := c.History(ctx, after, limit)
-		if err != nil {
-			return err
-		}
-		return show(cmd, map[string]any{"sets": sets}, func(w io.Writer) {
-			g := newGrid("REVISION", "TIME", "ACTOR", "CHANGES", "REASON").numbers(0, 3)
-			for _, s := range sets {
-				g.row(strconv.FormatInt(s.Revision, 10), stamp(s.Time), dash(string(s.Actor)), strconv.Itoa(len(s.Changes)), dash(s.Reason))
-			}
-			g.print(w, "Nothing was changed after that revision.")
-		})
-	})
-	cmd.Flags().Int64Var(&after, "after", 0, "only after this revision")
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many")
-	return cmd
-}
-
-func newUndo() *cobra.Command {
-	return remote(&cobra.Command{
-		Use: "undo REVISION", Short: "Make what a revision changed as it was before",
-		Long: `Make what a revision changed as it was before it. That is a change set of its
-own; if something of it has changed again since, nothing is done and the exit
-status is 4.`,
-		Example: "  vitrine policy undo 42",
-		Args:    exactly("REVISION"),
-	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
-		revision, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil || revision < 1 {
-			return usage("REVISION %q: want a number from vitrine policy history", args[0])
-		}
-		done, err := c.Undo(ctx, revision)
-		if err != nil {
-			return err
-		}
-		return show(cmd, done, func(w io.Writer) {
-			for _, ch := range done.Changes {
-				sign := "~"
-				if ch.Object == nil {
-					sign = "-"
-				}
-				fmt.Fprintf(w, "%s %s\n", sign, ch.Ref)
-			}
-			fmt.Fprintf(w, "Undid revision %d as revision %d.\n", revision, done.Revision)
-		})
-	})
 }

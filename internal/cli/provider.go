@@ -66,12 +66,16 @@ An address on loopback or in a private network needs a server that runs with
 		if named != nil {
 			out["credential"] = named.ID
 		}
-		empty := emptied(ctx, c, p.ID)
+		empty, all := emptied(ctx, c, p.ID)
 		if len(empty) > 0 {
 			out["without_secret"] = empty
 		}
 		return show(cmd, out, func(w io.Writer) {
-			fmt.Fprintf(w, "%s is there now. Try it: vitrine provider test %s\n", p.ID, p.ID)
+			fmt.Fprintf(w, "%s is there now.", p.ID)
+			if !all {
+				fmt.Fprintf(w, " Try it: vitrine provider test %s", p.ID)
+			}
+			fmt.Fprintln(w)
 			for _, id := range empty {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: credential %s has no secret any more, because the service moved: give it again with --credential %s --credential-file FILE\n", id, id)
 			}

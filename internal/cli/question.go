@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -155,6 +157,10 @@ func printExplanation(w io.Writer, x *client.Explanation) {
 		verdict = "allow"
 	}
 	fmt.Fprintf(w, "%s: %s\n\n", verdict, clean(d.Reason()))
+	if d.Code == vitrine.CodeAbsent { // no binding can be the reason
+		pairs(w, "permission", string(d.Permission), "revision", fmt.Sprint(d.Revision))
+		return
+	}
 	pairs(w, "permission", string(d.Permission), "failed", strings.ReplaceAll(string(d.Failed), "_", " "), "role", string(d.Role),
 		"binding", string(d.Binding), "deny", string(d.Deny), "gives", strings.TrimPrefix(rendition(d.Obligation), ", "),
 		"nearest", d.Nearest.Hint, "revision", fmt.Sprint(d.Revision))
@@ -208,12 +214,15 @@ func yes(b bool) string {
 
 func newMatrix() *cobra.Command {
 	var format string
+	var sees bool
 	cmd := remote(&cobra.Command{
 		Use: "matrix", Short: "The access control matrix: role × category × tier",
 		Long: `The access control matrix: what each role makes of each category and tier of
 data - nothing, the masked view, the original, or changes. It is computed from
-the policy in use, never typed.`,
+the policy in use, never typed. --sees leaves out what is nothing: roles, and
+categories of a role.`,
 		Example: `  vitrine matrix
+  vitrine matrix --sees
   vitrine matrix --format markdown > docs/matrix.md
   vitrine matrix --format csv`,
 		Args: exactly(),
@@ -224,6 +233,9 @@ the policy in use, never typed.`,
 		rows, err := c.Matrix(ctx)
 		if err != nil {
 			return err
+		}
+		if sees {
+			rows = seeing(rows)
 		}
 		if format == "json" {
 			if err := cmd.Flags().Set("output", "json"); err != nil {
@@ -238,7 +250,24 @@ the policy in use, never typed.`,
 		return err
 	})
 	cmd.Flags().StringVar(&format, "format", "table", "table, csv, markdown or json")
+	cmd.Flags().BoolVar(&sees, "sees", false, "only roles and categories where something is seen or changed")
 	return cmd
+}
+
+// seeing leaves out the categories in which a role sees nothing, and the roles
+// that see nothing at all.
+func seeing(rows []client.MatrixRow) []client.MatrixRow {
+	for _, r := range rows {
+		maps.DeleteFunc(r.Cells, func(_ vitrine.Category, of map[vitrine.Tier]string) bool {
+			for _, cell := range of {
+				if cell != "" && cell != "nothing" {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	return slices.DeleteFunc(rows, func(r client.MatrixRow) bool { return len(r.Cells) == 0 })
 }
 
 func printMatrix(w io.Writer, rows []client.MatrixRow, format string) error {
@@ -249,6 +278,9 @@ func printMatrix(w io.Writer, rows []client.MatrixRow, format string) error {
 	g := newGrid(head...)
 	for _, r := range rows {
 		for _, c := range vitrine.Categories {
+			if r.Cells[c] == nil {
+				continue
+			}
 			cells := []string{string(r.Role), c.String()}
 			for _, t := range vitrine.Tiers {
 				cell := r.Cells[c][t]

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,7 @@ func remote(cmd *cobra.Command, run func(ctx context.Context, cmd *cobra.Command
 		if err != nil {
 			return err
 		}
-		return blame(cmd, run(cmd.Context(), cmd, c, args))
+		return refused(cmd, blame(cmd, run(cmd.Context(), cmd, c, args)))
 	}
 	return cmd
 }
@@ -55,6 +56,9 @@ func connect(cmd *cobra.Command) (*client.Client, error) {
 		key = os.Getenv("VITRINE_KEY")
 	}
 	if key == "" {
+		if os.Getenv("VITRINE_KEY_FILE") != "" {
+			return nil, usage("no key: set VITRINE_KEY, or give --key-file or --key; VITRINE_KEY_FILE names the file of the server's key-encryption key, not of yours")
+		}
 		return nil, usage("no key: set VITRINE_KEY, or give --key-file or --key")
 	}
 	c, err := client.New(server, vitrine.Secret(key), client.UserAgent("vitrine-cli/"+app.Version()))
@@ -62,6 +66,33 @@ func connect(cmd *cobra.Command) (*client.Client, error) {
 		return nil, usage("%v", err)
 	}
 	return c, nil
+}
+
+// refusedKey is the error of a verb whose key the server does not take. The
+// server tells how to send one; here it counts where it came from.
+type refusedKey struct {
+	error
+	text string
+}
+
+func (r refusedKey) Error() string { return r.text }
+
+// Unwrap answers what the server said.
+func (r refusedKey) Unwrap() error { return r.error }
+
+func refused(cmd *cobra.Command, err error) error {
+	var e *client.Error
+	if !errors.As(err, &e) || !errors.Is(e, vitrine.ErrUnauthenticated) {
+		return err
+	}
+	from := "in VITRINE_KEY"
+	switch {
+	case text(cmd, "key-file") != "":
+		from = "in " + text(cmd, "key-file")
+	case text(cmd, "key") != "":
+		from = "that --key gave"
+	}
+	return refusedKey{err, strings.Replace(err.Error(), e.Error(), "the key "+from+" was refused", 1)}
 }
 
 // text is the value of a flag, or "" where the verb has no such flag.
@@ -87,14 +118,21 @@ func confirm(cmd *cobra.Command, yes bool, question string) (bool, error) {
 	if yes {
 		return true, nil
 	}
+	nobody := usage("nobody is here to confirm: give --yes")
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !terminal(in) {
-		return false, usage("nobody is here to confirm: give --yes")
+		return false, nobody
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	var answer [64]byte
 	n, err := in.Read(answer[:])
-	if err != nil && err != io.EOF {
+	if err != nil || n == 0 || answer[n-1] != '\n' {
+		fmt.Fprintln(cmd.ErrOrStderr()) // what comes next is not an answer
+	}
+	switch {
+	case err == io.EOF && n == 0: // /dev/null looks like a terminal
+		return false, nobody
+	case err != nil && err != io.EOF:
 		return false, err
 	}
 	s := strings.ToLower(strings.TrimSpace(string(answer[:n])))

@@ -81,6 +81,9 @@ new request, lets those under way end, and exits 0.`,
 			}
 			return app.Serve(cmd.Context(), c, log, func(at net.Addr) {
 				fmt.Fprintf(cmd.OutOrStdout(), "Vitrine listens on %s\n", address(c, at))
+				if c.PublicURL != "" {
+					fmt.Fprintf(cmd.OutOrStdout(), "Its public URL is %s\n", c.PublicURL)
+				}
 			})
 		},
 	}
@@ -95,12 +98,9 @@ new request, lets those under way end, and exits 0.`,
 	return cmd
 }
 
-// address is where a person reaches the server: by name on loopback, because
-// browsers refuse passkeys on bare addresses.
+// address is where a person on this machine reaches the server: by name on
+// loopback, because browsers refuse passkeys on bare addresses.
 func address(c *config.Config, at net.Addr) string {
-	if c.PublicURL != "" {
-		return c.PublicURL
-	}
 	scheme := "http"
 	if c.TLSCert != "" {
 		scheme = "https"
@@ -109,10 +109,14 @@ func address(c *config.Config, at net.Addr) string {
 	if err != nil {
 		return scheme + "://" + at.String()
 	}
-	if ip := net.ParseIP(host); ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+	ip, more := net.ParseIP(host), ""
+	switch {
+	case ip.IsLoopback():
 		host = "localhost"
+	case ip.IsUnspecified():
+		host, more = "localhost", " and on every address of this machine"
 	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port) + more
 }
 
 func newRecover() *cobra.Command {

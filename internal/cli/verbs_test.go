@@ -280,3 +280,26 @@ func TestWrongValues(t *testing.T) {
 		})
 	}
 }
+
+// Only where somebody else was faster it helps to look and to try again.
+func TestConflictSaysWhatHelps(t *testing.T) {
+	tests := []struct {
+		code string
+		want bool
+	}{
+		{"revision", true}, {"version", true}, {"precondition_failed", true},
+		{"email_taken", false}, {"nothing_to_undo", false}, {"", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.code, func(t *testing.T) {
+			status, _, errs := run(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(http.StatusConflict)
+				fmt.Fprintf(w, `{"status":409,"code":%q,"detail":"No."}`, tt.code)
+			}, "key", "revoke", "k")
+			if got := strings.Contains(errs, "try again"); status != 4 || got != tt.want {
+				t.Errorf("status %d, says to try again %v, want %v: %s", status, got, tt.want, errs)
+			}
+		})
+	}
+}

@@ -70,7 +70,7 @@ func (s *stage) tries(command string) []try {
 		}},
 		{"who may open it, and the matrix of roles", []string{
 			`VITRINE_KEY=$SAM ` + command + ` who image.open image/` + string(s.image),
-			`VITRINE_KEY=$SAM ` + command + ` matrix`,
+			`VITRINE_KEY=$SAM ` + command + ` matrix --sees`,
 		}},
 		{"the log as it grows", []string{`VITRINE_KEY=$SAM ` + command + ` audit tail --follow`}},
 	}

@@ -246,11 +246,21 @@ func TestUndo(t *testing.T) {
 	if err == nil {
 		t.Fatal("eve undoes")
 	}
-	if _, err := s.Policies.Undo(t.Context(), s.Alice, gone.Revision); err != nil {
-		t.Fatalf("undo a deletion: %v", err)
+	set, err := s.Policies.PlanUndo(t.Context(), s.Alice, gone.Revision)
+	if err != nil || len(set.Changes) != 1 || set.Changes[0].Ref != b.Ref() {
+		t.Fatalf("plan to undo a deletion: %+v, %v", set, err)
 	}
 	now, err := s.Source.Current()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := now.Object(b.Ref()); ok {
+		t.Error("planned, the binding is back already")
+	}
+	if _, err := s.Policies.Undo(t.Context(), s.Alice, gone.Revision); err != nil {
+		t.Fatalf("undo a deletion: %v", err)
+	}
+	if now, err = s.Source.Current(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := now.Object(b.Ref()); !ok {

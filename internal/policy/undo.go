@@ -18,18 +18,33 @@ import (
 // is revoked, what it did to keys otherwise stays done, and epochs and
 // enrolments stay as they are.
 func (p *Policies) Undo(ctx context.Context, by access.Caller, revision int64) (Applied, error) {
-	t, err := p.checkWhole(ctx, by, "undo")
+	set, err := p.undoing(ctx, by, revision, "undo")
 	if err != nil {
-		return Applied{}, err
-	}
-	set, err := p.inverse(ctx, by, revision)
-	if err != nil {
-		return Applied{}, t.Refuse(ctx, "undo", err)
-	}
-	if _, err := t.Record(ctx); err != nil {
 		return Applied{}, err
 	}
 	return p.ApplyAs(ctx, by, set, Options{Op: "undo", Issuing: true})
+}
+
+// PlanUndo answers the change set that Undo would apply, and changes nothing.
+func (p *Policies) PlanUndo(ctx context.Context, by access.Caller, revision int64) (*vitrine.ChangeSet, error) {
+	return p.undoing(ctx, by, revision, "plan")
+}
+
+// undoing is the inverse of a revision for whoever may ask for it; op is what
+// the log says it was asked for.
+func (p *Policies) undoing(ctx context.Context, by access.Caller, revision int64, op string) (*vitrine.ChangeSet, error) {
+	t, err := p.checkWhole(ctx, by, op)
+	if err != nil {
+		return nil, err
+	}
+	set, err := p.inverse(ctx, by, revision)
+	if err != nil {
+		return nil, t.Refuse(ctx, "undo", err)
+	}
+	if _, err := t.Record(ctx); err != nil {
+		return nil, err
+	}
+	return set, nil
 }
 
 func (p *Policies) inverse(ctx context.Context, by access.Caller, revision int64) (*vitrine.ChangeSet, error) {
