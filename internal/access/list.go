@@ -87,6 +87,7 @@ func (g *Guard) Admit(ctx context.Context, by Caller, set *vitrine.ChangeSet, op
 		return nil, err
 	}
 	after, d, err := p.Admit(&t.by.Subject, t.entry.Time, set)
+	d.Revision, d.At = p.Revision(), t.entry.Time
 	if err != nil || !d.Allow {
 		return nil, g.notAdmitted(ctx, t, d, err)
 	}
@@ -96,7 +97,6 @@ func (g *Guard) Admit(ctx context.Context, by Caller, set *vitrine.ChangeSet, op
 			return nil, g.refused(ctx, t, d, err)
 		}
 	}
-	d.Revision, d.At = p.Revision(), t.entry.Time
 	g.allowed(t, d)
 	return &Admitted{Before: p, After: after, Ticket: t}, nil
 }
@@ -109,6 +109,10 @@ func (g *Guard) notAdmitted(ctx context.Context, t *Ticket, d vitrine.Decision, 
 		cause = Unauthenticated()
 	case d.Hidden && errors.Is(cause, vitrine.ErrDenied):
 		cause = NotFound()
+	}
+	var told *vitrine.Error
+	if errors.As(cause, &told) && told.Decision != nil {
+		told.Decision.Revision, told.Decision.At = d.Revision, d.At
 	}
 	if code := codeOf(cause, codeFailed); d.Code == "" || d.Code == vitrine.CodeAllowed || d.Allow {
 		d.Code = vitrine.Code(code)

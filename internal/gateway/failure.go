@@ -53,6 +53,9 @@ func (g *Gateway) upstream(err error) error {
 		e.Code, e.Public = "provider_account", "The image service refuses this system's account. An operator has to look at it."
 	case up.Status == http.StatusBadRequest || up.Status == http.StatusUnprocessableEntity:
 		e.Kind, e.Param = vitrine.ErrInvalid, up.Param
+	case up.Status >= http.StatusInternalServerError:
+		// What a broken service says of itself is not for its callers' callers.
+		e.Public = "The image service failed with " + strconv.Itoa(up.Status) + "."
 	}
 	return e
 }
@@ -120,5 +123,14 @@ func failureText(err error) string {
 	if up.Status != 0 {
 		s += " with " + strconv.Itoa(up.Status)
 	}
-	return s + " (" + codeWord(up.Code) + "), charged: " + up.Charged
+	s += " (" + codeWord(up.Code) + "), "
+	switch {
+	case up.Cost != nil:
+		return s + "and said what it charged"
+	case up.Charged == provider.ChargedUnknown && owed(err):
+		return s + "and may have charged: counted as spent"
+	case owed(err):
+		return s + "and charged"
+	}
+	return s + "owed nothing"
 }

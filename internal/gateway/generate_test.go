@@ -160,6 +160,24 @@ func TestEdit(t *testing.T) {
 	}
 }
 
+// TestMaskOfAnotherSize: a service would refuse it, or make something else and
+// take money for it.
+func TestMaskOfAnotherSize(t *testing.T) {
+	h := newHouse(t, "", budgetOfAll)
+	picture, mask := providertest.PNG(24, 24, 3), providertest.PNG(24, 16, 3)
+	_, err := h.Generate(t.Context(), anew(h.person("sue", "senior")), asks(func(r *gateway.Request) {
+		r.Edit, r.Model = true, "flux-kontext"
+		r.Sources = []gateway.Source{{Body: bytes.NewReader(picture), Size: int64(len(picture)), Param: "image"}}
+		r.Mask = &gateway.Source{Body: bytes.NewReader(mask), Size: int64(len(mask)), Param: "mask"}
+	}))
+	if e := failure(t, err); e.Code != "invalid_mask_size" || e.Param != "mask" || h.up.Count() != 0 {
+		t.Errorf("got %v (%s), asked %d times", err, e.Code, h.up.Count())
+	}
+	if b := h.balance("all"); b.Spent != 0 || b.Reserved != 0 {
+		t.Errorf("balance %+v", b)
+	}
+}
+
 // TestLink: response_format url gives a link of ours, which opens the image.
 func TestLink(t *testing.T) {
 	h := newHouse(t, "")

@@ -15,7 +15,7 @@ type Model struct {
 	ID       string // what to ask for
 	Project  vitrine.ID
 	Provider vitrine.ID
-	Price    *vitrine.Price // nil cannot be used yet
+	Price    *vitrine.Price // nil cannot be used yet, and is in no list
 	Limits   vitrine.Limits
 	Edits    bool
 	Created  time.Time // zero where it is not known
@@ -40,7 +40,7 @@ func (g *Gateway) Models(ctx context.Context, by access.Caller) ([]Model, error)
 	all := []Model{}
 	for _, id := range ids {
 		d, ok := now.Deployment(id)
-		if ok && !d.Disabled && (project == "" || d.Project == project) {
+		if ok && !d.Disabled && d.Price != nil && (project == "" || d.Project == project) {
 			all = append(all, modelOf(d))
 		}
 	}

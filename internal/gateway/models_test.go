@@ -21,7 +21,7 @@ func TestModels(t *testing.T) {
 		by   access.Caller
 		want []string
 	}{
-		{"artist", h.ann, []string{"drawn", "flux-kontext", "google:4@1", "hidream", "limited", "meta/llama-3/image", "three-a-minute", "told", "unpriced"}},
+		{"artist", h.ann, []string{"drawn", "flux-kontext", "google:4@1", "hidream", "limited", "meta/llama-3/image", "three-a-minute", "told"}},
 		{"generate on hidream only", jim, []string{"hidream"}},
 		{"artist, elsewhere", in(h.ann, "other", ""), nil},
 		{"nothing", eve, nil},

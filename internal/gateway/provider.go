@@ -96,19 +96,7 @@ func (m *move) change(now *rbac.Policy) (*vitrine.ChangeSet, func(*store.Tx) err
 		set.Changes = append(set.Changes, c)
 	}
 	put(m.provider)
-	var cleared []vitrine.ID
 	moved := m.moved(now)
-	for _, c := range credentials(now, m.provider.ID) {
-		if !moved {
-			break
-		}
-		cleared = append(cleared, c.ID)
-		if m.credential == nil || m.credential.ID != c.ID {
-			bare := *c
-			bare.Origin = ""
-			put(&bare)
-		}
-	}
 	var foreign, bare bool
 	if m.credential != nil {
 		c := *m.credential
@@ -132,11 +120,6 @@ func (m *move) change(now *rbac.Policy) (*vitrine.ChangeSet, func(*store.Tx) err
 		}
 		if bare {
 			return vitrine.Invalid("secret", "missing_secret", "A new credential needs its secret.")
-		}
-		for _, id := range cleared {
-			if err := tx.DeleteCredentialSecret(id); err != nil {
-				return err
-			}
 		}
 		if m.secret == "" {
 			return nil

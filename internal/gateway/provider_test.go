@@ -108,7 +108,12 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	refused("moved by a policy file")
 	h.put(moved, &vitrine.Credential{ID: "main", Provider: "fake", Origin: strings.TrimSuffix(thief.OpenAIBase(), "/v1")})
 	refused("moved with its credential by a policy file")
-	h.put(h.fake(), &vitrine.Credential{ID: "main", Provider: "fake", Origin: strings.TrimSuffix(h.up.OpenAIBase(), "/v1")})
+	h.put(h.fake())
+	refused("moved back by a policy file: the secrets are gone")
+	h.put(&vitrine.Credential{ID: "main", Provider: "fake", Origin: strings.TrimSuffix(h.up.OpenAIBase(), "/v1")})
+	refused("moved back, and its credential said to be bound")
+	h.provide(h.fake(), &vitrine.Credential{ID: "main"}, secret)
+	h.provide(h.fake(), &vitrine.Credential{ID: "lab", Projects: []vitrine.ID{"other"}}, secret+"-lab")
 	h.make(h.ann, asks())
 
 	h.provide(moved, nil, "")

@@ -24,6 +24,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"vitrine.dev/vitrine"
@@ -122,8 +123,16 @@ func (p *Policies) ApplyAs(ctx context.Context, by access.Caller, set *vitrine.C
 // errOvertaken marks a conflict with a faster change of another node.
 var errOvertaken = errors.New("another change was faster")
 
-func (p *Policies) try(ctx context.Context, by access.Caller, set *vitrine.ChangeSet, o Options) (Applied, error) {
+func (p *Policies) try(ctx context.Context, by access.Caller, asked *vitrine.ChangeSet, o Options) (Applied, error) {
+	gone := forgetting{set: asked}
+	if now, err := p.guard.Snapshot(ctx, by); err == nil { // otherwise Admit says so
+		gone = forget(now, asked)
+	}
+	set := gone.set
 	ad, err := p.guard.Admit(ctx, by, set, o.Op, func(before *rbac.Policy) error {
+		if again := forget(before, asked); !slices.Equal(again.secrets, gone.secrets) {
+			return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "revision", Err: errOvertaken, Public: "Somebody else was faster. Look at it and try again."}
+		}
 		return p.sound(ctx, by, before, set, o)
 	})
 	if err != nil {
@@ -141,8 +150,8 @@ func (p *Policies) try(ctx context.Context, by access.Caller, set *vitrine.Chang
 		if revision, lost = tx.ApplyChanges(ad.Before.Revision(), by.Actor(), set); lost != nil {
 			return lost
 		}
-		if o.With == nil {
-			return nil
+		if err := gone.secretsGo(tx); err != nil || o.With == nil {
+			return err
 		}
 		return o.With(tx)
 	})
