@@ -131,6 +131,9 @@ revoked, ended, or dead, because whoever it is of - or for - is disabled or was
 since it was issued. After a rotation it says until when the old secret works.`,
 		Example: "  vitrine key ls\n  vitrine key ls --all --output json", Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		if all && principal != "" {
+			return usage("--all and --principal say different things: give one")
+		}
 		if all {
 			principal = string(vitrine.Everyone)
 		}
