@@ -96,7 +96,7 @@ func (m *move) change(now *rbac.Policy) (*vitrine.ChangeSet, func(*store.Tx) err
 		set.Changes = append(set.Changes, c)
 	}
 	put(m.provider)
-	moved := m.moved(now)
+	moved := policy.Moves(now, m.provider)
 	var foreign, bare bool
 	if m.credential != nil {
 		c := *m.credential
@@ -126,17 +126,6 @@ func (m *move) change(now *rbac.Policy) (*vitrine.ChangeSet, func(*store.Tx) err
 		}
 		return tx.PutCredentialSecret(m.credential.ID, m.origin, m.secret)
 	}
-}
-
-// moved reports whether the provider has another origin than before.
-func (m *move) moved(now *rbac.Policy) bool {
-	old, _ := now.Object(m.provider.Ref())
-	was, ok := old.(*vitrine.Provider)
-	if !ok || was.Kind == vitrine.Studio {
-		return ok
-	}
-	before, err := provider.Origin(was.BaseURL)
-	return err != nil || before != m.origin
 }
 
 // testTime bounds asking a provider for its models.

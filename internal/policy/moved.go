@@ -23,7 +23,7 @@ func forget(now *rbac.Policy, set *vitrine.ChangeSet) forgetting {
 	f := forgetting{set: set}
 	for _, c := range set.Changes {
 		p, ok := c.Object.(*vitrine.Provider)
-		if !ok || !moves(now, p) {
+		if !ok || !Moves(now, p) {
 			continue
 		}
 		for _, o := range now.Objects(vitrine.KindCredential) {
@@ -49,8 +49,8 @@ func (f *forgetting) bare(c *vitrine.Credential) {
 	f.set = &wider
 }
 
-// moves reports whether a provider gets another origin than it had.
-func moves(now *rbac.Policy, p *vitrine.Provider) bool {
+// Moves reports whether a provider gets another origin than it has now.
+func Moves(now *rbac.Policy, p *vitrine.Provider) bool {
 	old, _ := now.Object(p.Ref())
 	was, ok := old.(*vitrine.Provider)
 	if !ok || was.Kind == vitrine.Studio {
