@@ -287,10 +287,20 @@ func TestUndoOfKeys(t *testing.T) {
 	s := identitytest.New(t, "")
 	s.Person("bob")
 	_, issued := s.Issue(s.Alice, identity.NewKey{Principal: "bob"})
+	// Who looks at what an undo would do is told no hash, as nowhere else.
+	set, err := s.Policies.PlanUndo(t.Context(), s.Alice, issued.Revision)
+	if err != nil || len(set.Changes) == 0 {
+		t.Fatalf("plan to undo an issue: %+v, %v", set, err)
+	}
+	for _, c := range set.Changes {
+		if k, ok := c.Object.(*vitrine.Key); !ok || k.Hash != "" || k.Previous != "" {
+			t.Errorf("planned: %+v, want a key without hashes", c.Object)
+		}
+	}
 	if _, err := s.Policies.Undo(t.Context(), s.Alice, issued.Revision); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Directory.Authenticate(t.Context(), s.Show(issued.Secret))
+	_, err = s.Directory.Authenticate(t.Context(), s.Show(issued.Secret))
 	wantKind(t, err, vitrine.ErrUnauthenticated)
 	_, second := s.Issue(s.Alice, identity.NewKey{Principal: "bob"})
 	revision, err := s.Directory.RevokeKey(t.Context(), s.Alice, second.Key.ID)

@@ -25,9 +25,15 @@ func (p *Policies) Undo(ctx context.Context, by access.Caller, revision int64) (
 	return p.ApplyAs(ctx, by, set, Options{Op: "undo", Issuing: true})
 }
 
-// PlanUndo answers the change set that Undo would apply, and changes nothing.
+// PlanUndo answers the change set that Undo would apply, without the hashes of
+// keys, and changes nothing.
 func (p *Policies) PlanUndo(ctx context.Context, by access.Caller, revision int64) (*vitrine.ChangeSet, error) {
-	return p.undoing(ctx, by, revision, "plan")
+	set, err := p.undoing(ctx, by, revision, "plan")
+	if err != nil {
+		return nil, err
+	}
+	set.Changes = redactAll(set.Changes)
+	return set, nil
 }
 
 // undoing is the inverse of a revision for whoever may ask for it; op is what
