@@ -25,6 +25,9 @@ type Key struct {
 	For ID `json:"for,omitempty"`
 	// ForEpoch is that person's epoch at issue: what she gave dies with her own keys.
 	ForEpoch int64 `json:"for_epoch,omitempty"`
+	// Parent is the key that a session was started with, and without which it is
+	// dead. Roles of a session are its active ones, and none means none.
+	Parent ID `json:"parent,omitempty"`
 	// First marks an owner's first key: short-lived, and each use is alarmed.
 	First bool `json:"first,omitempty"`
 
@@ -34,3 +37,7 @@ type Key struct {
 	Revoked  time.Time `json:"revoked,omitzero"` // zero is not revoked
 	Epoch    int64     `json:"epoch,omitempty"`  // the principal's at issue; dead once the principal's is higher
 }
+
+// Session reports whether the key is that of a session: short-lived, started
+// with another key, with roles that are activated and dropped.
+func (k *Key) Session() bool { return k.Parent != "" }

@@ -70,7 +70,7 @@ func allowances(now *rbac.Policy, by access.Caller, project vitrine.ID) []allowa
 		}
 	}
 	if by.Key {
-		add(vitrine.BudgetKey, by.Credential)
+		add(vitrine.BudgetKey, now.KeyOf(by.Credential))
 	}
 	add(vitrine.BudgetEndUser, vitrine.ID(by.EndUser))
 	var all []allowance

@@ -128,6 +128,8 @@ func kindOf(k *vitrine.Key, p *vitrine.Principal) string {
 	switch {
 	case k.First:
 		return kindFirst
+	case k.Session():
+		return kindSession
 	case p.Kind == vitrine.User:
 		return kindUser
 	}

@@ -1,5 +1,8 @@
 package identity
 
+// MaxSessions is how many a key has at a time.
+const MaxSessions = maxSessions
+
 // What tests look at from outside.
 var (
 	KeySum     = keySum
@@ -7,4 +10,5 @@ var (
 	NewID      = newID
 	Matches    = matches
 	Digest     = digest
+	Sweep      = (*Directory).sweep
 )

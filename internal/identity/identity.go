@@ -176,6 +176,8 @@ type Self struct {
 	Kind      vitrine.PrincipalKind `json:"kind"`
 	Name      string                `json:"name,omitempty"`
 	Key       vitrine.ID            `json:"key,omitempty"`
+	Session   bool                  `json:"session,omitempty"`
+	Roles     []vitrine.ID          `json:"roles,omitempty"` // active in the session, or all that the key is narrowed to
 	For       vitrine.ID            `json:"for,omitempty"`
 	Expires   time.Time             `json:"expires,omitzero"`
 	Revision  int64                 `json:"revision"`
@@ -200,7 +202,7 @@ func (d *Directory) Whoami(ctx context.Context, by access.Caller) (Self, error) 
 		s.Name = p.Name
 	}
 	if k, ok := now.Key(by.Credential); ok {
-		s.Expires = k.Expires
+		s.Expires, s.Session, s.Roles = k.Expires, k.Session(), k.Roles
 	}
 	return s, nil
 }

@@ -250,7 +250,7 @@ func narrower(now *rbac.Policy, by *access.Caller, k *vitrine.Key) error {
 	}
 	// A key that acts for a person rests on all her roles, so one that is
 	// narrowed to some gives none away.
-	if len(with.Roles) > 0 && (k.For != "" || len(k.Roles) == 0 || !subset(k.Roles, with.Roles)) {
+	if (len(with.Roles) > 0 || with.Session()) && (k.For != "" || len(k.Roles) == 0 || !subset(k.Roles, with.Roles)) {
 		return wider("roles")
 	}
 	if with.Scope != "" && k.Scope != with.Scope && !below(now, k.Scope, with.Scope) {
@@ -326,7 +326,7 @@ func (d *Directory) RotateKey(ctx context.Context, by access.Caller, id vitrine.
 		out.Secret = newKeyText(kindOf(k, who), id)
 		k.Hash = hash(out.Secret)
 		out.Key = *k
-		return &vitrine.ChangeSet{Reason: "key rotated", Changes: []vitrine.Change{vitrine.Put(k)}}, nil
+		return &vitrine.ChangeSet{Reason: "key rotated", Changes: append([]vitrine.Change{vitrine.Put(k)}, overtakes(now, k)...)}, nil
 	})
 	return out.done(applied, err)
 }
@@ -338,6 +338,8 @@ func (d *Directory) rotated(was *vitrine.Key, overlap time.Duration) (*vitrine.K
 		return nil, vitrine.Invalid("overlap", "out_of_bounds", "The old secret may work for 30 days more at most.")
 	case was.First:
 		return nil, vitrine.Invalid("key", "first_key", "A first key cannot be rotated. Issue an ordinary one.")
+	case was.Session():
+		return nil, vitrine.Invalid("key", "session", "A session has no new secret. End it and start another.")
 	case !was.Revoked.IsZero():
 		return nil, &vitrine.Error{Kind: vitrine.ErrConflict, Code: "revoked_key", Public: "This key is revoked. Issue a new one."}
 	case !was.Expires.IsZero() && !at.Before(was.Expires):

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"hash/crc32"
+	"slices"
 	"strings"
 
 	"vitrine.dev/vitrine"
@@ -15,7 +16,7 @@ import (
 //
 //	vtr_<kind>_<id>_<secret><sum>
 //
-// kind is user, svc or first and tells a reader of a leaked file what leaked;
+// kind is user, svc, first or ses and tells a reader of a leaked file what leaked;
 // id is the key's id, lower-case letters and digits; secret is 30 characters of
 // base62 (178 bits); sum is the CRC-32 (IEEE) of all before it as 6 characters
 // of base62, most significant first. A scanner needs no database to tell a key
@@ -35,7 +36,10 @@ const (
 	kindUser    = "user"
 	kindService = "svc"
 	kindFirst   = "first"
+	kindSession = "ses"
 )
+
+var kinds = []string{kindUser, kindService, kindFirst, kindSession}
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -51,7 +55,7 @@ func ParseKey(text string) (kind string, id vitrine.ID, ok bool) {
 		return "", "", false
 	}
 	kind, rest, ok = strings.Cut(rest, "_")
-	if !ok || kind != kindUser && kind != kindService && kind != kindFirst {
+	if !ok || !slices.Contains(kinds, kind) {
 		return "", "", false
 	}
 	name, secret, ok := strings.Cut(rest, "_")

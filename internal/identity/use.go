@@ -90,22 +90,26 @@ func address(a netip.Addr) string {
 }
 
 const (
-	saveEvery = 30 * time.Second
-	saveTime  = 10 * time.Second
+	saveEvery  = 30 * time.Second
+	saveTime   = 10 * time.Second
+	sweepEvery = time.Hour
 )
 
 // Run saves when keys were last used, at intervals and once more when ctx is
-// done.
+// done, and clears away sessions that ended long ago.
 func (d *Directory) Run(ctx context.Context) error {
-	tick := time.NewTicker(saveEvery)
+	tick, sweep := time.NewTicker(saveEvery), time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	defer sweep.Stop()
 	for {
+		// What could not be done now is kept and tried again.
 		select {
 		case <-ctx.Done():
 			return d.save(ctx)
 		case <-tick.C:
-			// What could not be saved is kept and tried again.
 			_ = d.save(ctx)
+		case <-sweep.C:
+			_ = d.sweep(ctx)
 		}
 	}
 }

@@ -95,7 +95,7 @@ type assumption struct {
 
 // narrow sets which roles are active: those of the key and of the session.
 func (a *ask) narrow() {
-	if k := a.key; k != nil && len(k.roles) > 0 {
+	if k := a.key; k != nil && (len(k.roles) > 0 || k.object.Session()) {
 		a.narrowed, a.active = true, k.roles
 	}
 	if a.subject.Roles == nil {
@@ -339,7 +339,7 @@ func (a *ask) facts() *cond.Facts {
 		Environment: a.place.environment, Owner: a.resource.Owner,
 	}
 	if a.keyed {
-		f.Key = a.subject.Credential
+		f.Key = a.p.KeyOf(a.subject.Credential)
 	}
 	return f
 }

@@ -12,6 +12,8 @@ func (a *admission) needsOfKey(c vitrine.Change, was vitrine.Object) ([]need, er
 	ends := n == nil || revokes(w, n)
 	by, _ := a.before.Principal(a.by.Principal)
 	switch {
+	case a.ownSession(w, n):
+		return nil, nil
 	case own && !ends && !by.Human():
 		return nil, refused(vitrine.CodePeopleOnly, c.Ref, "Only people issue keys; a machine's are issued by who owns it.")
 	case own:
@@ -72,6 +74,10 @@ func (a *admission) givesKey(at vitrine.Ref, was, now *vitrine.Key) error {
 		return vitrine.Invalid(at.String(), "key", "A key stays the key of whom it was issued for.")
 	case was != nil && !was.Revoked.IsZero():
 		return &vitrine.Error{Kind: vitrine.ErrConflict, Code: "revoked_key", Param: at.String(), Public: "This key is revoked, for ever. Issue a new one."}
+	case was != nil && was.Parent != now.Parent:
+		return vitrine.Invalid(at.String(), "key", "A key is no session, and never becomes one.")
+	case now.Session():
+		return a.givesSession(at, was, now)
 	case now.For != "" && now.For != a.by.Principal:
 		return refused(vitrine.CodeMayNotGive, at, "A key that acts for a person is issued by that person alone.")
 	case a.answers(now) && (now.Principal == a.by.Principal || now.For != ""):

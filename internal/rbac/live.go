@@ -95,7 +95,7 @@ func (a *ask) identify(p *Policy, s *Subject, at time.Time) bool {
 	if s.Key || s.Credential != "" {
 		k, ok := p.keys.get(s.Credential)
 		if ok = ok && k != nil; ok {
-			if k.principal != i || !k.live(a.who, at) {
+			if k.principal != i || !k.live(a.who, at) || k.object.Session() && !p.parentLives(k, at) {
 				return false
 			}
 			a.key, a.keyed = k, true

@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"slices"
 	"time"
 
 	"vitrine.dev/vitrine"
@@ -34,6 +35,22 @@ func (a *ask) standsAt(place int32) bool {
 	return a.p.anyBorne(a.who, func(b *bound) bool {
 		return a.inTime(b) && a.p.overlaps(b.scope, place) && a.roles(b, func(int32, *role) {})
 	})
+}
+
+// Roles are those that are bound to a principal or to a group that it is in,
+// ordered by id, whatever becomes of the bindings.
+func (p *Policy) Roles(principal vitrine.ID) []vitrine.ID {
+	w := p.principal(principal)
+	if w == nil {
+		return nil
+	}
+	var all []vitrine.ID
+	p.anyBound(w, func(b *bound) bool {
+		all = append(all, p.roles[b.role].object.ID)
+		return false
+	})
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Holds reports whether a principal is bound to a role, or to one that includes

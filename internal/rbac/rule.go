@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -58,6 +59,7 @@ type duty struct {
 	scope int32
 	sides uint64 // its sets
 	max   int
+	why   string // for whom it refuses
 }
 
 // maxSides is how many sets all dynamic separations of duty may have together.
@@ -135,7 +137,7 @@ func (p *Policy) addGate(c *vitrine.Constraint, at int32) {
 }
 
 func (p *Policy) addDuty(c *vitrine.Constraint, at int32, side int) int {
-	d := duty{scope: at, max: c.Max}
+	d := duty{scope: at, max: c.Max, why: cmp.Or(c.Reason, string(c.ID))}
 	if p.rules.sides == nil {
 		p.rules.sides = make([]uint64, len(p.roles))
 	}
