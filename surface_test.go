@@ -41,19 +41,20 @@ var unguarded = map[string]string{
 
 // own lists the methods that answer a caller without any role, and with what.
 var own = map[string]string{
-	"Directory.Whoami":   "what the caller is",
-	"Directory.Keys":     "the caller's own keys",
-	"Gateway.Balance":    "the caller's own budgets",
-	"Gateway.Balances":   "the budgets that it may see: none",
-	"Gateway.Models":     "the models that it may use: none",
-	"Gateway.Usage":      "the usage that it may see: none",
-	"Policies.Export":    "the objects that it may see: none",
-	"Policies.Explain":   "why the caller itself may or may not",
-	"Policies.Objects":   "the objects that it may see: none",
-	"Policies.Plan":      "what would change; reads only what the caller may see",
-	"Policies.Matrix":    "the predefined roles",
-	"Vault.List":         "the images that it may see: none",
-	"Directory.IssueKey": "a key of its own",
+	"Directory.Whoami":       "what the caller is",
+	"Directory.Keys":         "the caller's own keys",
+	"Gateway.Balance":        "the caller's own budgets",
+	"Gateway.Balances":       "the budgets that it may see: none",
+	"Gateway.Models":         "the models that it may use: none",
+	"Gateway.Usage":          "the usage that it may see: none",
+	"Policies.Export":        "the objects that it may see: none",
+	"Policies.Explain":       "why the caller itself may or may not",
+	"Policies.Objects":       "the objects that it may see: none",
+	"Policies.Plan":          "what would change; reads only what the caller may see",
+	"Policies.Matrix":        "the predefined roles",
+	"Vault.List":             "the images that it may see: none",
+	"Directory.IssueKey":     "a key of its own",
+	"Directory.StartSession": "a session of its own",
 }
 
 func services(s *vitrinetest.System) []any {

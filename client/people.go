@@ -14,6 +14,8 @@ type Self struct {
 	Kind      vitrine.PrincipalKind `json:"kind"`
 	Name      string                `json:"name,omitempty"`
 	Key       vitrine.ID            `json:"key,omitempty"`
+	Session   bool                  `json:"session,omitempty"`
+	Roles     []vitrine.ID          `json:"roles,omitempty"` // active in the session, or all that the key is narrowed to
 	For       vitrine.ID            `json:"for,omitempty"`
 	Expires   time.Time             `json:"expires,omitzero"`
 	Revision  int64                 `json:"revision"`

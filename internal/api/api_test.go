@@ -157,11 +157,13 @@ func TestDocumentNamesTheHeaders(t *testing.T) {
 	}
 	want := map[string][]string{
 		"If-None-Match":   {"get /images/{id}", "get /images/{id}/content", "get /objects/{kind}/{id}"},
-		"Idempotency-Key": {"post /images", "post /images/{id}/links", "post /keys", "post /keys/{id}/rotate", "post /principals"},
+		"Idempotency-Key": {"post /images", "post /images/{id}/links", "post /keys", "post /keys/{id}/rotate", "post /principals", "post /sessions"},
 		"If-Match": {
 			"delete /groups/{id}/members/{member}", "delete /images/{id}", "delete /keys/{id}", "delete /objects/{kind}/{id}", "delete /principals/{id}",
+			"delete /sessions/{id}/roles/{role}",
 			"patch /images/{id}", "post /images/{id}/links", "post /keys/{id}/rotate", "post /principals/{id}/disable", "post /principals/{id}/enable",
 			"put /groups/{id}/members/{member}", "put /images/{id}/tier", "put /objects/{kind}/{id}", "put /principals/{id}", "put /providers/{id}",
+			"put /sessions/{id}/roles/{role}",
 		},
 	}
 	if diff := cmp.Diff(want, took); diff != "" {

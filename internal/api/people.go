@@ -46,6 +46,7 @@ func (a *API) people() {
 		})
 	a.principals()
 	a.keys()
+	a.sessions()
 }
 
 func (a *API) principals() {

@@ -108,7 +108,7 @@ Exit status: 0 done, 1 failed, 2 used wrongly, 3 denied or not found, 4 conflict
 	add(root, "run", newInit(), newServe(), newDemo(), newDoctor(), newRecover(), newConfig())
 	add(root, "access", newPolicy(), newCheck(), newExplain(), newWho(), newMatrix())
 	add(root, "images", newImage(), newGenerate())
-	add(root, "people", newWhoami(), newPrincipal(), newKey(), newBudget(), newUsage(), newProvider())
+	add(root, "people", newWhoami(), newPrincipal(), newKey(), newSession(), newBudget(), newUsage(), newProvider())
 	add(root, "log", newAudit())
 	root.AddCommand(newVersion())
 	return root

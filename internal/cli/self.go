@@ -27,7 +27,7 @@ with any verb counts, and this one changes nothing.`,
 		}
 		return show(cmd, me, func(w io.Writer) {
 			pairs(w, "principal", string(me.Principal), "kind", string(me.Kind), "name", me.Name, "acts for", string(me.For),
-				"key", string(me.Key), "expires", stamp(me.Expires), "server", c.Server(), "revision", fmt.Sprint(me.Revision))
+				"key", string(me.Key), "session", sessionWord(me), "expires", stamp(me.Expires), "server", c.Server(), "revision", fmt.Sprint(me.Revision))
 		})
 	})
 }
