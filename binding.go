@@ -1,6 +1,11 @@
 package vitrine
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Binding gives a role to a principal at a scope and everywhere below it.
 type Binding struct {
@@ -80,8 +85,36 @@ type Duration time.Duration
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	*d = Duration(v)
+func (d *Duration) UnmarshalText(b []byte) (err error) {
+	*d, err = ParseDuration(string(b))
 	return err
+}
+
+// ParseDuration reads what time.ParseDuration reads, and days of 24 hours
+// before it: "15m", "90d", "1d12h".
+func ParseDuration(s string) (Duration, error) {
+	rest, n, v := s, uint64(0), time.Duration(0)
+	var err error
+	if days, more, ok := strings.Cut(s, "d"); ok {
+		rest = more
+		n, err = strconv.ParseUint(days, 10, 16)
+	}
+	if err == nil && (rest != "" || s == "") {
+		v, err = time.ParseDuration(rest)
+	}
+	sum := time.Duration(n)*day + v
+	if err != nil || rest != s && (v < 0 || sum < 0) {
+		return 0, fmt.Errorf("%q is no length of time: want one such as 15m, 36h or 90d", s)
+	}
+	return Duration(sum), nil
+}
+
+const day = 24 * time.Hour
+
+// String is what ParseDuration reads, whole days as days.
+func (d Duration) String() string {
+	if d > 0 && time.Duration(d)%day == 0 {
+		return strconv.FormatInt(int64(time.Duration(d)/day), 10) + "d"
+	}
+	return time.Duration(d).String()
 }

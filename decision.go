@@ -1,6 +1,9 @@
 package vitrine
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -66,11 +69,50 @@ type Obligation struct {
 // Nearest is the nearest miss: the least that would have been needed.
 type Nearest struct {
 	Role       ID         `json:"role,omitempty"` // a role that has it
+	RoleName   string     `json:"role_name,omitempty"`
 	Scope      ID         `json:"scope,omitempty"`
+	ScopeKind  Kind       `json:"scope_kind,omitempty"`
 	Permission Permission `json:"permission,omitempty"`
 	Tier       Tier       `json:"tier,omitempty"` // the most sensitive that the caller reaches with the permission
 	WantTier   Tier       `json:"want_tier,omitempty"`
-	Hint       string     `json:"hint,omitempty"` // "needs Data Steward at project renders, or a tier ≤ internal"
+	MaxWidth   int        `json:"max_width,omitempty"` // pixels; the largest that the caller may ask for
+	MaxHeight  int        `json:"max_height,omitempty"`
+	MaxN       int        `json:"max_n,omitempty"`
+
+	// Hint is Text, written out. Decisions leave it empty, since few are read:
+	// it is put in where one is sent as JSON.
+	Hint string `json:"hint,omitempty"`
+}
+
+// Text says it in words: "needs Data Steward at project renders, or a tier ≤
+// internal". Of the zero Nearest it is "".
+func (n Nearest) Text() string {
+	if n.Hint != "" || n.Scope == "" {
+		return n.Hint
+	}
+	what := cmp.Or(n.RoleName, string(n.Role), string(n.Permission))
+	s := fmt.Sprintf("needs %s at %s %s", what, n.ScopeKind, n.Scope)
+	if n.Tier != TierUnknown {
+		s += ", or a tier ≤ " + n.Tier.String()
+	}
+	switch {
+	case n.MaxN > 0:
+		s += fmt.Sprintf(", or n ≤ %d", n.MaxN)
+	case n.MaxWidth > 0 && n.MaxHeight > 0:
+		s += fmt.Sprintf(", or a size ≤ %dx%d", n.MaxWidth, n.MaxHeight)
+	case n.MaxWidth > 0:
+		s += fmt.Sprintf(", or a width ≤ %d", n.MaxWidth)
+	case n.MaxHeight > 0:
+		s += fmt.Sprintf(", or a height ≤ %d", n.MaxHeight)
+	}
+	return s
+}
+
+// MarshalJSON implements json.Marshaler.
+func (n Nearest) MarshalJSON() ([]byte, error) {
+	type plain Nearest
+	n.Hint = n.Text()
+	return json.Marshal(plain(n))
 }
 
 // Decision is the answer to a question. The zero Decision denies.
@@ -100,8 +142,8 @@ func (d Decision) Reason() string {
 	if !ok {
 		s = "this was not allowed"
 	}
-	if d.Nearest.Hint != "" && !d.Hidden {
-		s += "; " + d.Nearest.Hint
+	if hint := d.Nearest.Text(); hint != "" && !d.Hidden {
+		s += "; " + hint
 	}
 	return strings.ToUpper(s[:1]) + s[1:] + "."
 }

@@ -1,6 +1,9 @@
 package vitrine
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Outcome is how an attempt ended.
 type Outcome string
@@ -44,9 +47,30 @@ type Entry struct {
 	PromptHash string `json:"prompt_hash,omitempty"` // keyed: equal prompts are equal, nothing else is told
 	Cost       Micros `json:"cost,omitempty"`
 	Count      int64  `json:"count,omitempty"` // of an aggregate: how many attempts it stands for
-	Alert      string `json:"alert,omitempty"` // raised with it: "first_key_used", "budget_90"
+	Alert      string `json:"alert,omitempty"` // raised with it: "first_key_used", "budget_90"; several with commas between
 
 	Personal Personal `json:"personal,omitzero"`
+}
+
+// Raise adds an alert; alerts stand in Alert with commas between.
+func (e *Entry) Raise(alert string) {
+	switch {
+	case e.Raised(alert):
+	case e.Alert == "":
+		e.Alert = alert
+	default:
+		e.Alert += "," + alert
+	}
+}
+
+// Raised reports whether an alert was raised with the entry.
+func (e *Entry) Raised(alert string) bool {
+	for one := range strings.SplitSeq(e.Alert, ",") {
+		if one == alert && one != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Personal is the part of an entry that says something about a person beyond

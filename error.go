@@ -14,6 +14,7 @@ var (
 	ErrExhausted       = errors.New("exhausted")         // a budget or a rate limit is used up
 	ErrUnavailable     = errors.New("unavailable")       // a part of the system cannot answer now
 	ErrUpstream        = errors.New("upstream")          // the image service failed
+	ErrDamaged         = errors.New("damaged")           // what is stored is not what was kept
 )
 
 // Error is an error of a kind with text that is safe to show. Everything else

@@ -41,6 +41,13 @@ type Image struct {
 	Detail   ImageDetail `json:"detail,omitzero"`
 }
 
+// Deletion is what is known of an image that was deleted and may be restored.
+type Deletion struct {
+	At    time.Time `json:"at"`
+	By    ID        `json:"by,omitempty"` // "system" where the dataset's retention did
+	Until time.Time `json:"until"`        // then its key is destroyed
+}
+
 // ImageDetail is what only those who may open the original are told.
 type ImageDetail struct {
 	Name   string   `json:"name,omitempty"` // file name

@@ -13,6 +13,7 @@ const (
 	ImageMove     Permission = "image.move"
 	ImageClassify Permission = "image.classify"
 	ImageDelete   Permission = "image.delete"
+	ImageHold     Permission = "image.hold"
 
 	DatasetView Permission = "dataset.view"
 	DatasetEdit Permission = "dataset.edit"
@@ -49,6 +50,8 @@ const (
 	LogExport  Permission = "log.export"
 	SystemView Permission = "system.view"
 	SystemEdit Permission = "system.edit"
+
+	SystemBackup Permission = "system.backup"
 )
 
 // Risk is how much harm a permission can do in wrong hands.
@@ -86,7 +89,8 @@ var Catalogue = []PermissionInfo{
 	{ImageUpdate, KindImage, "change an image's name and labels", LowRisk, true, false, false, nil},
 	{ImageMove, KindImage, "move an image to another dataset", MediumRisk, true, false, false, nil},
 	{ImageClassify, KindImage, "change an image's tier", HighRisk, true, false, false, nil},
-	{ImageDelete, KindImage, "delete an image and destroy its key", HighRisk, true, false, false, nil},
+	{ImageDelete, KindImage, "delete an image, restore it in time, or destroy its key", HighRisk, true, false, false, nil},
+	{ImageHold, KindImage, "put images under legal hold and lift it", HighRisk, true, true, false, nil},
 
 	{DatasetView, KindDataset, "see that a dataset is there and what it is called", LowRisk, false, false, true, nil},
 	{DatasetEdit, KindDataset, "create, change and delete datasets", MediumRisk, false, false, true, []Permission{DatasetView}},
@@ -123,6 +127,7 @@ var Catalogue = []PermissionInfo{
 	{LogExport, KindLog, "export the log", MediumRisk, false, false, true, []Permission{LogView}},
 	{SystemView, KindSystem, "see settings and health", LowRisk, false, false, true, nil},
 	{SystemEdit, KindSystem, "change settings", HighRisk, false, true, true, []Permission{SystemView}},
+	{SystemBackup, KindSystem, "take backups, which only the recovery recipient opens", MediumRisk, false, false, true, nil},
 }
 
 var catalogue = func() map[Permission]*PermissionInfo {

@@ -1,5 +1,7 @@
 package vitrine
 
+import "time"
+
 // Environment is the stage that a project belongs to.
 type Environment string
 
@@ -35,6 +37,14 @@ type Dataset struct {
 	// BirthTier is the tier of what nobody classified. Unknown is restricted.
 	BirthTier Tier `json:"birth_tier,omitempty"`
 	Owner     ID   `json:"owner,omitempty"`
+
+	// Retention is the age at which an image is deleted; 0 is never.
+	Retention Duration `json:"retention,omitempty"`
+	// KeepAtLeast is the age before which nobody deletes one.
+	KeepAtLeast Duration `json:"keep_at_least,omitempty"`
+	// RestoreWindow is for how long a deleted image may be restored, and its key
+	// is not destroyed yet. nil is as the installation says; 0 is not at all.
+	RestoreWindow *Duration `json:"restore_window,omitempty"`
 }
 
 // Deployment is a provider's model offered to a project, a scope below it.
@@ -89,9 +99,11 @@ type ProviderKind string
 
 // The provider dialects.
 const (
-	OpenAI  ProviderKind = "openai"
-	NanoGPT ProviderKind = "nanogpt"
-	Studio  ProviderKind = "studio" // built in; not an AI model
+	OpenAI        ProviderKind = "openai"
+	NanoGPT       ProviderKind = "nanogpt"
+	Automatic1111 ProviderKind = "automatic1111" // stable-diffusion-webui and its forks
+	Stability     ProviderKind = "stability"     // Stability AI's v2beta
+	Studio        ProviderKind = "studio"        // built in; not an AI model
 )
 
 // Provider is an image service. Its credentials stand elsewhere, sealed.
@@ -121,4 +133,8 @@ type Credential struct {
 	Origin   string `json:"origin,omitempty"` // scheme://host:port that it may be sent to
 	Projects []ID   `json:"projects,omitempty"`
 	Roles    []ID   `json:"roles,omitempty"`
+
+	// After a rotation the earlier secret helps out until PreviousUntil where the
+	// provider does not know the new one yet.
+	PreviousUntil time.Time `json:"previous_until,omitzero"`
 }

@@ -246,26 +246,3 @@ func TestAdmitChangesNothing(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkAdmit(b *testing.B) {
-	for _, s := range []size{small, medium, large} {
-		b.Run(s.name, func(b *testing.B) {
-			objects := s.company()
-			for _, c := range rbac.Shipped("org", false) {
-				objects = append(objects, c)
-			}
-			p := compile(b, objects)
-			by := &rbac.Subject{Principal: "alice"}
-			one := set(vitrine.Put(bind("ai-image-user", "person-1", "project-1")))
-			if _, _, err := p.Admit(by, noon, one); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, err := p.Admit(by, noon, one); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -76,6 +76,7 @@ type ask struct {
 
 	perm     int
 	resource *vitrine.Resource
+	tier     vitrine.Tier // its, or the one that is asked about instead
 	model    string
 	place    *scope // nil: nowhere
 	cell     int
@@ -84,7 +85,7 @@ type ask struct {
 
 	assume assumption // for Who
 	owned  bool       // a condition looked at the owner
-	erred  *vitrine.Binding
+	erred  vitrine.ID // a binding whose condition did
 }
 
 // assumption is what a question leaves open.
@@ -103,7 +104,7 @@ func (a *ask) narrow() {
 	}
 	var both []int32
 	for _, id := range a.subject.Roles {
-		i, ok := a.p.roleOf.get(id)
+		i, ok := a.p.roleNumber(id)
 		if ok && a.p.roles[i] != nil && (!a.narrowed || contains(a.active, i)) {
 			both = append(both, i)
 		}
@@ -122,25 +123,26 @@ func contains(all []int32, x int32) bool {
 
 // about sets what is asked about.
 func (a *ask) about(perm int, r *vitrine.Resource) {
-	a.perm, a.resource, a.cell = perm, r, anywhere
+	a.perm, a.resource, a.tier, a.cell = perm, r, r.Tier.Effective(), anywhere
 	if dataPermissions.has(perm) {
 		a.cell = cellNumber(r.Category, r.Tier)
 	}
 	a.place, a.model = nil, r.Model
-	if i, ok := a.p.scope(r.Scope); ok {
-		a.stand(a.p.scopes[i])
+	if _, s := a.p.scopes.find(r.Scope); s != nil && s.depth > 0 {
+		a.stand(s)
 	}
 }
 
 // stand sets where it is asked.
 func (a *ask) stand(s *scope) {
 	a.place = s
-	if s.model != "" {
-		a.model = s.model
+	if s.is(vitrine.KindDeployment) {
+		a.model = s.site.model
 	}
 	a.outside = a.key != nil && a.key.scope != none && !s.in(a.key.scope)
-	if w := a.who.object; w.Environment != "" && w.Kind == vitrine.Service && s.environment != "" && s.environment != w.Environment {
-		a.outside = true
+	if w := a.who.object; w.Environment != "" && w.Kind == vitrine.Service {
+		e := a.p.environment(s)
+		a.outside = a.outside || e != "" && e != w.Environment
 	}
 	a.broken = 0
 	if len(a.p.rules.duties) > 0 {
@@ -151,9 +153,9 @@ func (a *ask) stand(s *scope) {
 // weigh finds the dynamic separations of duty that are broken where it is asked.
 // Conditions are not looked at: a role under one may become active any time.
 func (a *ask) weigh() {
-	var could uint64
-	for _, h := range a.who.reach {
-		could |= a.p.rules.stands[h]
+	could := a.who.held.stands()
+	for _, g := range a.who.groups.reach {
+		could |= a.p.who.at(g).held.stands()
 	}
 	for i := range a.p.rules.duties {
 		d := &a.p.rules.duties[i]
@@ -170,24 +172,17 @@ func (a *ask) weigh() {
 // scope, above or below it.
 func (a *ask) sides(at int32) uint64 {
 	var sides uint64
-	for _, h := range a.who.bears {
-		held := a.p.held[h]
-		if held == nil {
-			continue
-		}
-		for i := range held.list {
-			b := &held.list[i]
-			if !a.inTime(b) || !a.p.overlaps(b.scope, at) ||
-				a.key != nil && a.key.scope != none && !a.p.overlaps(b.scope, a.key.scope) {
-				continue
-			}
+	a.p.anyBorne(a.who, func(b *bound) bool {
+		if b.inTime(a.at) && a.p.overlaps(b.scope, at) &&
+			(a.key == nil || a.key.scope == none || a.p.overlaps(b.scope, a.key.scope)) {
 			a.roles(b, func(n int32, r *role) {
 				if r.on {
 					sides |= a.p.rules.sides[n]
 				}
 			})
 		}
-	}
+		return false
+	})
 	return sides
 }
 
@@ -203,16 +198,12 @@ func (a *ask) roles(b *bound, fn func(int32, *role)) (some bool) {
 		return true
 	}
 	for _, n := range a.active {
-		if r.includes(n) {
+		if r.activates(n) {
 			some = true
 			fn(n, a.p.roles[n])
 		}
 	}
 	return some
-}
-
-func (a *ask) inTime(b *bound) bool {
-	return !b.timed || (b.From.IsZero() || !a.at.Before(b.From)) && (b.Until.IsZero() || a.at.Before(b.Until))
 }
 
 // judge is the verdict on one binding. With whole it is exact; without, a
@@ -227,7 +218,7 @@ func (a *ask) judge(b *bound, whole bool) (verdict, *role) {
 	}
 	best, by := unassigned, r
 	for _, n := range a.active {
-		if !r.includes(n) {
+		if !r.activates(n) {
 			continue
 		}
 		if v := a.judgeAs(b, n, a.p.roles[n], whole); v > best {
@@ -248,13 +239,13 @@ func (a *ask) judgeAs(b *bound, n int32, r *role, whole bool) verdict {
 	if goes < granted && !whole {
 		return goes
 	}
-	if !a.inTime(b) {
+	if !b.inTime(a.at) {
 		return outOfTime
 	}
 	if a.outside {
 		return elsewhere
 	}
-	if b.program != nil {
+	if b.program() != nil {
 		if v := a.holds(b); v != granted {
 			return v
 		}
@@ -262,6 +253,12 @@ func (a *ask) judgeAs(b *bound, n int32, r *role, whole bool) verdict {
 	if goes < granted {
 		return goes
 	}
+	return a.restrained(n, r)
+}
+
+// restrained is which constraint stands before the use of a role that is in
+// force.
+func (a *ask) restrained(n int32, r *role) verdict {
 	if a.broken != 0 && a.p.rules.sides[n]&a.broken != 0 {
 		return sessionBroken
 	}
@@ -276,7 +273,7 @@ func (a *ask) pass(r *role) verdict {
 	v := granted
 	for i := range a.p.rules.gates {
 		g := &a.p.rules.gates[i]
-		if !g.permissions.has(a.perm) || !a.reaches(g, r) || g.tiers>>a.resource.Tier.Effective()&1 == 0 {
+		if !g.permissions.has(a.perm) || !a.reaches(g, r) || g.tiers>>a.tier&1 == 0 {
 			continue
 		}
 		switch {
@@ -314,14 +311,14 @@ func (a *ask) holds(b *bound) verdict {
 		a.assume.used = true
 		return granted
 	}
-	if b.program.UsesOwner() {
+	if b.program().UsesOwner() {
 		a.owned = true
 	}
-	ok, err := b.program.Eval(a.facts())
+	ok, err := b.program().Eval(a.facts())
 	switch {
 	case err != nil:
-		if a.erred == nil {
-			a.erred = b.Binding
+		if a.erred == "" {
+			a.erred = b.id
 		}
 		return conditionErred
 	case !ok:
@@ -335,8 +332,8 @@ func (a *ask) facts() *cond.Facts {
 	f := &cond.Facts{
 		Now: a.at, MFA: a.subject.MFA, Address: a.subject.Address, EndUser: a.subject.EndUser,
 		Principal: a.who.object.ID,
-		Scope:     a.resource.Scope, Category: a.resource.Category, Tier: a.resource.Tier.Effective(),
-		Environment: a.place.environment, Owner: a.resource.Owner,
+		Scope:     a.resource.Scope, Category: a.resource.Category, Tier: a.tier,
+		Environment: a.p.environment(a.place), Owner: a.resource.Owner,
 	}
 	if a.keyed {
 		f.Key = a.p.KeyOf(a.subject.Credential)

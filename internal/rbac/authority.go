@@ -48,7 +48,11 @@ func (a *admission) power(scope vitrine.ID, use bool) *authority {
 func (have *authority) gather(k *ask, counts func(*grant) bool) {
 	k.each(func(b *bound) {
 		k.roles(b, func(n int32, r *role) {
-			if v := k.judgeAs(b, n, r, true); v != granted && (v < lacksPermission || v > lacksN) {
+			v := k.judgeAs(b, n, r, true)
+			if v >= lacksPermission && v <= lacksN { // to give what it grants it need not hold role.bind itself
+				v = k.restrained(n, r)
+			}
+			if v != granted {
 				return
 			}
 			for i := range r.grants {
@@ -56,8 +60,8 @@ func (have *authority) gather(k *ask, counts func(*grant) bool) {
 					have.grants = append(have.grants, &r.grants[i])
 				}
 			}
-			own, ok := k.p.roleOf.get(OwnerRole)
-			have.owner = have.owner || ok && r.includes(own)
+			own, ok := k.p.roleNumber(OwnerRole)
+			have.owner = have.owner || ok && r.activates(own)
 		})
 	})
 }

@@ -1,8 +1,10 @@
 package rbac
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +16,42 @@ type checker struct {
 	p        *Policy
 	ref      vitrine.Ref
 	problems Problems
+	own      bool                 // p.programs is p's own and may be added to
+	changed  map[vitrine.ID]entry // bindings that change
 }
 
-// checkAll checks every object, in the order of kinds and ids.
-func (p *Policy) checkAll() Problems {
-	c := checker{p: p}
-	for i, k := range vitrine.PolicyKinds {
-		if len(p.kinds[i].base)+len(p.kinds[i].over) > 0 {
-			for _, o := range p.Objects(k) {
-				c.check(o)
+// all checks every object. Bindings are those given and, of those that are held
+// already, what they refer to.
+func (c *checker) all(bound []entry) {
+	for i := range vitrine.PolicyKinds {
+		if i != bindings {
+			c.p.each(i, c.check)
+		}
+	}
+	for _, e := range bound {
+		c.check(e.object)
+	}
+	c.held()
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(kindNumber(a.Ref.Kind), kindNumber(b.Ref.Kind)), cmp.Compare(a.Ref.ID, b.Ref.ID))
+	})
+}
+
+// held checks that what bindings refer to is still there.
+func (c *checker) held() {
+	p := c.p
+	for i := range p.who.n {
+		w := p.who.at(i)
+		for j := range w.held.bounds() {
+			b := &w.held.list[j]
+			if w.there() && p.roles[b.role] != nil && p.scopes.at(b.scope).depth > 0 {
+				continue
+			}
+			if _, changes := c.changed[b.id]; !changes {
+				c.check(p.unbound(i, b))
 			}
 		}
 	}
-	c.oneTree()
-	c.fewSides()
-	return c.problems
 }
 
 func (c *checker) bad(field, format string, args ...any) {
@@ -49,7 +72,7 @@ func (c *checker) check(o vitrine.Object) {
 	case *vitrine.Deployment:
 		c.deployment(o)
 	case *vitrine.Provider:
-		word(c, "kind", o.Kind, vitrine.OpenAI, vitrine.NanoGPT, vitrine.Studio)
+		word(c, "kind", o.Kind, vitrine.OpenAI, vitrine.NanoGPT, vitrine.Automatic1111, vitrine.Stability, vitrine.Studio)
 	case *vitrine.Credential:
 		c.exists("provider", vitrine.KindProvider, o.Provider)
 		c.each("projects", vitrine.KindProject, o.Projects)
@@ -156,20 +179,48 @@ func (c *checker) tiers(field string, all []vitrine.Tier) {
 }
 
 // oneTree reports scopes that share an id, and more than one organization.
-func (c *checker) oneTree() {
-	first := map[vitrine.ID]vitrine.Kind{}
-	for _, k := range scopeKinds {
-		for n, o := range c.p.Objects(k) {
-			c.ref = o.Ref()
-			if k == vitrine.KindOrganization && n > 0 {
-				c.bad("", "there is one organization at most")
-			}
-			if other, twice := first[c.ref.ID]; twice && other != k {
-				c.bad("", "there is a %s with this id; scopes share one space of ids", other)
-			}
-			first[c.ref.ID] = k
+func (c *checker) oneTree(ids []vitrine.ID) {
+	for n, o := range c.p.Objects(vitrine.KindOrganization) {
+		if c.ref = o.Ref(); n > 0 {
+			c.bad("", "there is one organization at most")
 		}
 	}
+	first := map[vitrine.ID]vitrine.Kind{}
+	for _, k := range scopeKinds {
+		for _, id := range ids {
+			c.ref = vitrine.Ref{Kind: k, ID: id}
+			if _, there := c.p.Object(c.ref); !there {
+				continue
+			}
+			if other, twice := first[id]; twice {
+				c.bad("", "there is a %s with this id; scopes share one space of ids", other)
+			}
+			first[id] = k
+		}
+	}
+}
+
+// scopeIDs are the ids that scopes might share: none where there are as many
+// places in the tree as scopes.
+func (p *Policy) scopeIDs() []vitrine.ID {
+	var ids []vitrine.ID
+	places := 0
+	for i := range p.scopes.n {
+		if p.scopes.at(i).depth > 0 {
+			places++
+		}
+	}
+	for _, k := range scopeKinds {
+		places -= len(p.Objects(k))
+	}
+	if places == 0 {
+		return nil
+	}
+	for i := range p.scopes.n {
+		ids = append(ids, p.scopes.id(i))
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // fewSides reports more dynamic separations of duty than fit into a word.
@@ -206,6 +257,7 @@ func (c *checker) dataset(o *vitrine.Dataset) {
 		c.bad("birth_tier", "unknown tier")
 	}
 	c.maybe("owner", vitrine.KindPrincipal, o.Owner)
+	c.keeping(o)
 }
 
 func (c *checker) deployment(o *vitrine.Deployment) {
@@ -291,7 +343,7 @@ func (c *checker) binding(o *vitrine.Binding) {
 	if !o.From.IsZero() && !o.Until.IsZero() && !o.From.Before(o.Until) {
 		c.bad("until", "this binding ends before it begins")
 	}
-	if err := c.p.learn(o.Condition); err != nil {
+	if err := c.learn(o.Condition); err != nil {
 		c.bad("condition", "this condition cannot be used: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 }

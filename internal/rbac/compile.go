@@ -20,18 +20,17 @@ func Compile(revision int64, objects []vitrine.Object) (*Policy, error) {
 // CompileAt is Compile with the revisions at which objects last changed; those
 // that changed does not hold changed at the revision.
 func CompileAt(revision int64, all []vitrine.Object, changed map[vitrine.Ref]int64) (*Policy, error) {
-	p := &Policy{revision: revision, programs: map[string]*cond.Program{}}
-	problems := p.gather(all, changed)
-	problems = append(problems, p.build()...)
+	p := &Policy{revision: revision, programs: map[string]*cond.Program{}, orgScope: none}
+	bound, problems := p.gather(all, changed)
+	problems = append(problems, p.build(bound)...)
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return p, nil
 }
 
-// gather puts the objects into their kinds.
-func (p *Policy) gather(all []vitrine.Object, changed map[vitrine.Ref]int64) Problems {
-	var problems Problems
+// gather puts the objects into their kinds and answers the bindings.
+func (p *Policy) gather(all []vitrine.Object, changed map[vitrine.Ref]int64) (bound []entry, problems Problems) {
 	var count [kindCount]int
 	for _, o := range all {
 		if i := kindOf(o); i >= 0 {
@@ -39,26 +38,50 @@ func (p *Policy) gather(all []vitrine.Object, changed map[vitrine.Ref]int64) Pro
 		}
 	}
 	for i := range p.kinds {
-		p.kinds[i] = newObjects(layered[entry]{base: make(map[vitrine.ID]entry, count[i])})
+		p.lists[i] = new(sortedList)
+		if i != principals && i != bindings {
+			p.kinds[i] = tableOf[entry](count[i])
+		}
 	}
+	p.who = tableOf[principal](count[principals])
+	bound, seen := make([]entry, 0, count[bindings]), indexOf(count[bindings])
 	for _, o := range all {
 		i := kindOf(o)
 		if i < 0 {
 			problems = append(problems, Problem{Text: "this is no object of a policy"})
 			continue
 		}
-		ref := o.Ref()
-		if _, twice := p.kinds[i].base[ref.ID]; twice {
-			problems = append(problems, Problem{ref, "", "there are two with this id"})
-			continue
-		}
+		ref, twice := o.Ref(), false
 		e := entry{o, p.revision}
 		if at, ok := changed[ref]; ok {
 			e.changed = at
 		}
-		p.kinds[i].base[ref.ID] = e
+		switch x := o.(type) {
+		case *vitrine.Principal:
+			if _, w := p.who.find(x.ID); w == nil {
+				p.putPrincipal(x.ID, x, e.changed)
+			} else {
+				twice = true
+			}
+		case *vitrine.Binding:
+			h := hash(x.ID)
+			if twice = seen.find(h, func(n int32) bool { return bound[n].object.Ref() == ref }) != none; !twice {
+				seen.put(h, int32(len(bound)))
+				bound = append(bound, e)
+			}
+		default:
+			n := p.kinds[i].n
+			if at := p.kinds[i].add(ref.ID); at == n {
+				*p.kinds[i].edit(at) = e
+			} else {
+				twice = true
+			}
+		}
+		if twice {
+			problems = append(problems, Problem{ref, "", "there are two with this id"})
+		}
 	}
-	return problems
+	return bound, problems
 }
 
 // kindOf is the number of an object's kind, or -1 for what is no object of a
@@ -74,46 +97,62 @@ func kindOf(o vitrine.Object) int {
 }
 
 // build compiles everything anew from the objects.
-func (p *Policy) build() Problems {
+func (p *Policy) build(bound []entry) Problems {
 	p.buildScopes()
 	problems := p.buildRoles()
 	problems = append(problems, p.buildPrincipals()...)
-	problems = append(problems, p.checkAll()...)
-	if len(problems) > 0 {
+	c := checker{p: p, own: true}
+	c.all(bound)
+	c.oneTree(p.scopeIDs())
+	c.fewSides()
+	if problems = append(problems, c.problems...); len(problems) > 0 {
 		return problems
 	}
-	p.buildHeld()
-	p.buildKeys()
 	p.buildRules()
+	p.buildHeld(bound)
+	p.buildKeys()
+	p.watch()
+	p.owned = map[vitrine.ID][]int32{}
+	for i := range p.who.n {
+		p.own(ownerOf(p.who.at(i).object), i, true)
+	}
 	p.settingUp = !p.Enrolled()
 	return nil
 }
 
 // learn compiles a condition, unless it was compiled before.
-func (p *Policy) learn(text string) error {
-	if text == "" || p.programs[text] != nil {
+func (c *checker) learn(text string) error {
+	if text == "" || c.p.programs[text] != nil {
 		return nil
 	}
 	program, err := cond.Compile(text)
-	if err == nil {
-		p.programs[text] = program
+	if err != nil {
+		return err
 	}
-	return err
+	if !c.own {
+		c.p.programs, c.own = c.p.conditions(), true
+	}
+	c.p.programs[text] = program
+	return nil
 }
+
+// manyConditions is from how many on those are forgotten that no binding has.
+const manyConditions = 1024
 
 // conditions is a copy of the compiled conditions; where there are many, of
 // those that bindings still have.
 func (p *Policy) conditions() map[string]*cond.Program {
-	if len(p.programs) < 1024 {
+	if len(p.programs) < max(manyConditions, 2*p.used) {
 		return maps.Clone(p.programs)
 	}
 	used := make(map[string]*cond.Program, len(p.programs))
-	for _, h := range p.held {
-		for _, b := range h.bounds() {
-			if b.program != nil {
-				used[b.Condition] = b.program
+	for i := range p.who.n {
+		for _, b := range p.who.at(i).held.bounds() {
+			if b.program() != nil {
+				used[b.made.terms.condition] = b.program()
 			}
 		}
 	}
+	p.used = len(used)
 	return used
 }

@@ -77,7 +77,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := rbac.Compile(1, append(newWorld(0).frame(), tt.o))
+			p, err := rbac.Compile(1, append(frame(), tt.o))
 			if p != nil || err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -92,7 +92,7 @@ func TestCompileRefusesUnsafeConditions(t *testing.T) {
 	for _, text := range []string{"tier <=", "true || file('x')", "owner.matches('(')"} {
 		b := bind("owner", "alice", "p0")
 		b.Condition = text
-		_, err := rbac.Compile(1, append(newWorld(0).frame(), b))
+		_, err := rbac.Compile(1, append(frame(), b))
 		var all rbac.Problems
 		if !errors.As(err, &all) || len(all) != 1 || all[0].Field != "condition" || all[0].Ref != b.Ref() || !strings.Contains(all[0].Text, "cannot be used") {
 			t.Errorf("%q: %v", text, err)
@@ -126,7 +126,7 @@ func TestCompileListsEverything(t *testing.T) {
 func TestKeysOfWhom(t *testing.T) {
 	robot := &vitrine.Principal{ID: "robot", Kind: vitrine.Service, Service: vitrine.Agent, Owner: "robot"}
 	team := &vitrine.Principal{ID: "team", Kind: vitrine.Group}
-	_, err := rbac.Compile(1, append(newWorld(0).frame(), robot, team, &vitrine.Key{ID: "k", Principal: "team", For: "robot"}))
+	_, err := rbac.Compile(1, append(frame(), robot, team, &vitrine.Key{ID: "k", Principal: "team", For: "robot"}))
 	want := "principal/robot: owner: \"robot\" is no person\nkey/k: principal: \"team\" is a group\nkey/k: for: \"robot\" is no person"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
@@ -158,7 +158,7 @@ func TestCompileNothing(t *testing.T) {
 }
 
 func TestAccessors(t *testing.T) {
-	objects := append(newWorld(0).frame(),
+	objects := append(frame(),
 		&vitrine.Principal{ID: "team", Kind: vitrine.Group, Members: []vitrine.ID{"alice"}},
 		&vitrine.Principal{ID: "all", Kind: vitrine.Group, Members: []vitrine.ID{"team", "adam"}},
 		&vitrine.Key{ID: "k", Principal: "alice"})

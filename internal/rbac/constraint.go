@@ -85,24 +85,24 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// ended reports whether a binding is over, for ever.
-func ended(b *vitrine.Binding, at time.Time) bool { return !b.Until.IsZero() && !at.Before(b.Until) }
-
 // anyBound reports whether ok holds of a binding that reaches a principal, also
 // by a disabled group: one that is enabled gives it back.
-func (p *Policy) anyBound(w *principal, ok func(*bound) bool) bool { return p.anyOf(w.reach, ok) }
+func (p *Policy) anyBound(w *principal, ok func(*bound) bool) bool {
+	return p.anyOf(w, w.groups.reach, ok)
+}
 
 // anyBorne is anyBound of the bindings that count now.
-func (p *Policy) anyBorne(w *principal, ok func(*bound) bool) bool { return p.anyOf(w.bears, ok) }
+func (p *Policy) anyBorne(w *principal, ok func(*bound) bool) bool {
+	return p.anyOf(w, w.groups.bears, ok)
+}
 
-func (p *Policy) anyOf(holders []int32, ok func(*bound) bool) bool {
-	for _, n := range holders {
-		if h := p.held[n]; h != nil {
-			for i := range h.list {
-				if ok(&h.list[i]) {
-					return true
-				}
-			}
+func (p *Policy) anyOf(w *principal, groups []int32, ok func(*bound) bool) bool {
+	if w.held.any(ok) {
+		return true
+	}
+	for _, g := range groups {
+		if p.who.at(g).held.any(ok) {
+			return true
 		}
 	}
 	return false
@@ -115,40 +115,50 @@ type claim struct {
 }
 
 // claims are the bindings of a role and of those that include it, all that there
-// are: few, and so found before anybody is looked at whom they may reach.
+// are.
 func (p *Policy) claims(role vitrine.ID) []claim {
-	n, ok := p.roleOf.get(role)
+	n, ok := p.roleNumber(role)
 	if !ok {
 		return nil
 	}
+	holders, ok := p.watched[n]
+	if !ok {
+		holders = p.holding(n)
+	}
 	var all []claim
-	for i, h := range p.held {
-		if h == nil {
-			continue
-		}
-		for j := range h.list {
-			if b := &h.list[j]; p.roles[b.role].includes(n) {
-				all = append(all, claim{b, int32(i)})
+	for _, i := range holders {
+		p.who.at(i).held.any(func(b *bound) bool {
+			if p.roles[b.role].includes(n) {
+				all = append(all, claim{b, i})
 			}
-		}
+			return false
+		})
 	}
 	return all
 }
 
-// claimants are those of whom ok holds and whom one of some claims reaches; how
-// says over which holders.
-func (p *Policy) claimants(claims []claim, how func(*principal) []int32, ok func(*principal) bool) []*vitrine.Principal {
+// claimants are those of whom ok holds and whom one of some claims reaches, also
+// by a disabled group or not.
+func (p *Policy) claimants(claims []claim, disabled bool, ok func(*principal) bool) []*vitrine.Principal {
+	var holders []int32
+	for _, c := range claims {
+		if !contains(holders, c.holder) {
+			holders = append(holders, c.holder)
+		}
+	}
 	var all []*vitrine.Principal
-	for _, w := range p.who {
-		if w != nil && slices.ContainsFunc(claims, func(c claim) bool { return contains(how(w), c.holder) }) && ok(w) {
+	for _, i := range p.below(holders) {
+		w := p.who.at(i)
+		groups := w.groups.bears
+		if disabled {
+			groups = w.groups.reach
+		}
+		if w.there() && (contains(holders, i) || slices.ContainsFunc(groups, func(g int32) bool { return contains(holders, g) })) && ok(w) {
 			all = append(all, w.object)
 		}
 	}
 	return byID(all)
 }
-
-func reached(w *principal) []int32 { return w.reach }
-func borne(w *principal) []int32   { return w.bears }
 
 // sure are those who hold a role at a scope whatever happens: active people
 // under a permanent, unconditional binding in force, with every role and group
@@ -160,10 +170,12 @@ func (p *Policy) sure(role, scope vitrine.ID, at time.Time) []*vitrine.Principal
 		return nil
 	}
 	claims := slices.DeleteFunc(p.claims(role), func(c claim) bool {
-		return !c.Until.IsZero() || c.Condition != "" || at.Before(c.From) || !p.scopes[place].in(c.bound.scope) || !p.enabled(c.bound, role)
+		t := c.made.terms
+		return t != nil && (!t.until.IsZero() || t.program != nil || at.Before(t.from)) ||
+			!p.scopes.at(place).in(c.scope) || !p.enabled(c, role)
 	})
-	return p.claimants(claims, borne, func(w *principal) bool {
-		return w.active() && w.object.Human() && !p.lockedOut(w, place)
+	return p.claimants(claims, false, func(w *principal) bool {
+		return w.awake && w.object.Human() && !p.lockedOut(w, place)
 	})
 }
 
@@ -175,11 +187,11 @@ func byID(all []*vitrine.Principal) []*vitrine.Principal {
 
 // enabled reports whether a binding gives a role, by roles and to a holder that
 // are enabled.
-func (p *Policy) enabled(b *bound, role vitrine.ID) bool {
-	if w := p.principal(b.Principal); w == nil || w.object.Disabled {
+func (p *Policy) enabled(c claim, role vitrine.ID) bool {
+	if w := p.who.at(c.holder); !w.there() || w.object.Disabled {
 		return false
 	}
-	for todo := []vitrine.ID{b.Role}; len(todo) > 0; {
+	for todo := []vitrine.ID{p.roleID(c.role)}; len(todo) > 0; {
 		r := p.role(todo[0])
 		if todo = todo[1:]; r == nil || !r.on {
 			continue
@@ -193,12 +205,9 @@ func (p *Policy) enabled(b *bound, role vitrine.ID) bool {
 }
 
 func (p *Policy) lockedOut(w *principal, place int32) bool {
-	if p.rules.denies == nil {
-		return false
-	}
 	lift := number(vitrine.DenyEdit)
-	return slices.ContainsFunc(p.scopes[place].above(), func(s int32) bool {
-		return slices.ContainsFunc(p.rules.denies[s], func(d deny) bool { return d.permissions.has(lift) && d.hits(w) })
+	return slices.ContainsFunc(p.scopes.at(place).above(), func(s int32) bool {
+		return slices.ContainsFunc(p.denies(s), func(d deny) bool { return d.permissions.has(lift) && d.hits(w) })
 	})
 }
 
@@ -227,22 +236,22 @@ func (p *Policy) possible(role, scope vitrine.ID, at time.Time) []*vitrine.Princ
 		return nil
 	}
 	claims := slices.DeleteFunc(p.claims(role), func(c claim) bool {
-		return ended(c.Binding, at) || !p.overlaps(c.bound.scope, place)
+		return c.ended(at) || !p.overlaps(c.scope, place)
 	})
-	return p.claimants(claims, reached, func(w *principal) bool { return w.object.Kind != vitrine.Group })
+	return p.claimants(claims, true, func(w *principal) bool { return w.object.Kind != vitrine.Group })
 }
 
 // mayOwn reports whether a principal, or whoever is in the group that it is, is
 // an owner or could come to be one.
 func (p *Policy) mayOwn(id vitrine.ID, at time.Time) bool {
 	w := p.principal(id)
-	n, ok := p.roleOf.get(OwnerRole)
-	return ok && w != nil && p.anyBound(w, func(b *bound) bool { return !ended(b.Binding, at) && p.roles[b.role].includes(n) })
+	n, ok := p.roleNumber(OwnerRole)
+	return ok && w != nil && p.anyBound(w, func(b *bound) bool { return !b.ended(at) && p.roles[b.role].includes(n) })
 }
 
 // holdsOwner reports whether holding a role is being an owner.
 func (p *Policy) holdsOwner(role vitrine.ID) bool {
 	r := p.role(role)
-	n, ok := p.roleOf.get(OwnerRole)
+	n, ok := p.roleNumber(OwnerRole)
 	return ok && r != nil && r.includes(n)
 }

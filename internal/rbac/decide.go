@@ -7,8 +7,8 @@ import (
 )
 
 // Decide answers a question. It never fails: whatever is unknown refuses.
-func (p *Policy) Decide(q *Question) vitrine.Decision {
-	d := vitrine.Decision{Permission: q.Permission, Revision: p.revision, At: q.At}
+func (p *Policy) Decide(q *Question) (d vitrine.Decision) {
+	d.Permission, d.Revision, d.At = q.Permission, p.revision, q.At
 	var a ask
 	if !a.begin(p, q, &d) {
 		return d
@@ -42,83 +42,87 @@ func (a *ask) begin(p *Policy, q *Question, d *vitrine.Decision) bool {
 
 // decide answers for one principal.
 func (a *ask) decide(d *vitrine.Decision) {
-	b, r := a.find(d)
-	if a.erred != nil {
-		d.Erred = a.erred.ID
-	}
+	b, r := a.find()
+	d.Erred = a.erred
 	if b == nil {
 		a.refuse(d)
 		return
 	}
-	d.Binding, d.Role = b.ID, r.object.ID
+	d.Binding, d.Role = b.id, r.object.ID
 	if code, failed, deny := a.withhold(); code != "" {
 		d.Code, d.Failed, d.Deny = code, failed, deny
-		d.Obligation = vitrine.Obligation{}
 		d.Hidden = code == vitrine.CodeDenyRule && !a.knows()
 		return
 	}
 	d.Allow, d.Code, d.Hidden = true, vitrine.CodeAllowed, false
+	if a.perm == imageView {
+		d.Obligation.Rendition = vitrine.Masked
+		a.reveal(&d.Obligation)
+		d.Erred = a.erred
+	}
 }
 
 // find is the first binding that grants what is asked: the caller's own before
-// those of its groups by id, nearer scopes before those above, then by id. Of a
-// view all bindings that grant it say what it may show.
-func (a *ask) find(d *vitrine.Decision) (*bound, *role) {
+// those of its groups by id, nearer scopes before those above, then by id.
+func (a *ask) find() (*bound, *role) {
 	if a.place == nil {
 		return nil, nil
 	}
-	var first *bound
-	var by *role
-	view := a.perm == imageView
-	for _, n := range a.who.bears {
-		h := a.p.held[n]
-		if h == nil {
+	if b, r := a.findOf(a.who); b != nil {
+		return b, r
+	}
+	for _, g := range a.who.groups.bears {
+		if b, r := a.findOf(a.p.who.at(g)); b != nil {
+			return b, r
+		}
+	}
+	return nil, nil
+}
+
+// findOf is find among what one holder holds itself.
+func (a *ask) findOf(w *principal) (*bound, *role) {
+	if w.marks&a.place.marks == 0 {
+		return nil, nil
+	}
+	for _, s := range a.place.above() {
+		if w.marks&mark(s) == 0 {
 			continue
 		}
-		for _, s := range a.place.above() {
-			list := h.at(s)
-			for i := range list {
-				v, r := a.judge(&list[i], false)
-				if v != granted {
-					continue
-				}
-				if first == nil {
-					first, by = &list[i], r
-				}
-				if !view {
-					return first, by
-				}
-				a.reveal(d, &list[i])
+		list := w.held.at(s)
+		for i := range list {
+			if v, r := a.judge(&list[i], false); v == granted {
+				return &list[i], r
 			}
 		}
 	}
-	if first != nil && view {
-		d.Obligation.Rendition = vitrine.Masked
-	}
-	return first, by
+	return nil, nil
 }
 
-// reveal adds to the obligation of a view what a binding that grants it shows.
-func (a *ask) reveal(d *vitrine.Decision, b *bound) {
+// reveal adds to the obligation of a view what all bindings that grant it show.
+func (a *ask) reveal(o *vitrine.Obligation) {
 	add := func(r *role) {
 		if r.show != nil && r.use[a.cell].has(imageView) {
-			d.Obligation.Show = union(d.Obligation.Show, r.show[a.cell])
+			o.Show = union(o.Show, r.show[a.cell])
 		}
 	}
-	if !a.narrowed {
-		add(a.p.roles[b.role])
-		return
-	}
-	for _, n := range a.active {
-		if r := a.p.roles[n]; a.p.roles[b.role].includes(n) && a.judgeAs(b, n, r, false) == granted {
+	a.each(func(b *bound) {
+		switch r := a.p.roles[b.role]; {
+		case !r.on:
+		case a.narrowed:
+			for _, n := range a.active {
+				if o := a.p.roles[n]; r.activates(n) && a.judgeAs(b, n, o, false) == granted {
+					add(o)
+				}
+			}
+		case a.judgeAs(b, b.role, r, false) == granted:
 			add(r)
 		}
-	}
+	})
 }
 
 // withhold is why what a binding grants is refused all the same; "" is not.
 func (a *ask) withhold() (vitrine.Code, vitrine.Failed, vitrine.ID) {
-	if a.p.rules.denies != nil {
+	if len(a.p.rules.denied) > 0 {
 		if _, deny := a.denied(1 << a.perm); deny != "" {
 			return vitrine.CodeDenyRule, vitrine.FailedDeny, deny
 		}
@@ -137,11 +141,11 @@ func (a *ask) withhold() (vitrine.Code, vitrine.Failed, vitrine.ID) {
 // denied are which of some permissions deny rules withhold, and one rule that
 // does: of the nearest scope the first by id.
 func (a *ask) denied(some set) (withheld set, by vitrine.ID) {
-	if a.p.rules.denies == nil {
+	if len(a.p.rules.denied) == 0 {
 		return 0, ""
 	}
 	for _, s := range a.place.above() {
-		rules := a.p.rules.denies[s]
+		rules := a.p.denies(s)
 		for i := range rules {
 			if hit := rules[i].permissions & some; hit != 0 && rules[i].hits(a.who) {
 				if withheld |= hit; by == "" {
@@ -157,7 +161,7 @@ func (a *ask) denied(some set) (withheld set, by vitrine.ID) {
 func (a *ask) forbidden() bool {
 	for i := range a.p.rules.formats {
 		f := &a.p.rules.formats[i]
-		if f.tiers>>a.resource.Tier.Effective()&1 != 0 && a.place.in(f.scope) && slices.Contains(f.formats, a.resource.ResponseFormat) {
+		if f.tiers>>a.tier&1 != 0 && a.place.in(f.scope) && slices.Contains(f.formats, a.resource.ResponseFormat) {
 			return true
 		}
 	}
@@ -167,7 +171,7 @@ func (a *ask) forbidden() bool {
 // principal is the question for the person acted for: of all her roles, wherever
 // the credential that was given to the agent may be used.
 func (a *ask) principal() ask {
-	return ask{p: a.p, subject: a.subject, at: a.at, who: a.p.who[a.person], person: none, keyed: a.keyed, assume: a.assume}
+	return ask{p: a.p, subject: a.subject, at: a.at, who: a.p.who.at(a.person), person: none, keyed: a.keyed, assume: a.assume}
 }
 
 // both joins the answer for an agent with that for the person it acts for: what

@@ -12,12 +12,13 @@ import (
 // separate holds a static separation of duty for everybody whom the changes
 // could have brought to break it. Who broke it before, and stands nowhere that
 // they did not stand, does not block them.
-func (a *admission) separate(c *vitrine.Constraint, touched func(*principal) bool) error {
+func (a *admission) separate(c *vitrine.Constraint, touched []int32) error {
 	was, _ := a.before.Object(c.Ref())
 	old, _ := was.(*vitrine.Constraint)
 	var who *principal
-	for _, w := range a.after.who {
-		if w == nil || w.object.Kind == vitrine.Group || !touched(w) || who != nil && who.object.ID < w.object.ID {
+	for _, i := range touched {
+		w := a.after.who.at(i)
+		if !w.there() || w.object.Kind == vitrine.Group || who != nil && who.object.ID < w.object.ID {
 			continue
 		}
 		now := a.after.stances(c, w, a.at)
@@ -41,16 +42,19 @@ func (a *admission) stood(old, c *vitrine.Constraint, id vitrine.ID, now []stanc
 		return false
 	}
 	had := a.before.stances(old, w, a.at)
+	if sides, _ := a.before.most(old, had); len(sides) < old.Max {
+		return false
+	}
 	return !slices.ContainsFunc(now, func(s stance) bool { return !slices.Contains(had, s) })
 }
 
-// touched tells which principals hold something else after the changes: those
+// touched are the principals that hold something else after the changes: those
 // with a binding or a membership that changed and, when roles or constraints
 // did, all.
-func (a *admission) touched() func(*principal) bool {
+func (a *admission) touched() []int32 {
 	var roots []int32
 	root := func(id vitrine.ID) {
-		if n, ok := a.after.whoOf.get(id); ok {
+		if n, w := a.after.who.find(id); w.there() {
 			roots = append(roots, n)
 		}
 	}
@@ -66,13 +70,19 @@ func (a *admission) touched() func(*principal) bool {
 					root(id)
 				}
 			case *vitrine.Role, *vitrine.Constraint, *vitrine.Organization:
-				return func(*principal) bool { return true }
+				return a.after.everybody()
 			}
 		}
 	}
-	return func(w *principal) bool {
-		return slices.ContainsFunc(w.reach, func(n int32) bool { return slices.Contains(roots, n) })
+	return a.after.below(roots)
+}
+
+func (p *Policy) everybody() []int32 {
+	all := make([]int32, p.who.n)
+	for i := range all {
+		all[i] = int32(i)
 	}
+	return all
 }
 
 // stance is that a binding puts its holder on a side of a separation of duty, at
@@ -93,16 +103,16 @@ func (p *Policy) stances(c *vitrine.Constraint, w *principal, at time.Time) []st
 	var all []stance
 	p.anyBound(w, func(b *bound) bool {
 		r := p.roles[b.role]
-		if !r.on || ended(b.Binding, at) || !p.overlaps(b.scope, scope) {
+		if !r.on || b.ended(at) || !p.overlaps(b.scope, scope) {
 			return false
 		}
-		place := p.scopes[b.scope].project
+		place := p.scopes.at(b.scope).project
 		if place == none {
 			place = p.orgScope
 		}
 		for i := range c.Sets {
 			if p.stands(r, &c.Sets[i]) {
-				all = append(all, stance{b.ID, i, place})
+				all = append(all, stance{b.id, i, place})
 			}
 		}
 		return false
@@ -123,7 +133,7 @@ func (p *Policy) most(c *vitrine.Constraint, all []stance) (sides []string, wher
 				here = append(here, sideName(&c.Sets[side]))
 			}
 		}
-		if id := p.scopes[at.place].id; len(here) > len(sides) || len(here) == len(sides) && id < where {
+		if id := p.scopes.id(at.place); len(here) > len(sides) || len(here) == len(sides) && id < where {
 			sides, where = here, id
 		}
 	}

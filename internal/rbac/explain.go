@@ -58,28 +58,24 @@ func (a *ask) explain(x *Explanation) {
 		verdict verdict
 	}
 	var all []judged
-	self, _ := a.p.whoOf.get(a.who.object.ID)
 	elsewhere := 0
-	for _, n := range a.who.reach {
-		h := a.p.held[n]
-		if h == nil {
-			continue
-		}
+	for _, n := range append([]int32{a.who.self}, a.who.groups.reach...) {
 		var path []vitrine.ID
-		for i := range h.list {
-			b := &h.list[i]
-			c := judged{Considered: Considered{Binding: b.ID, Role: b.Role, Scope: b.Scope}}
-			if !contains(a.who.bears, n) {
+		list := a.p.who.at(n).held.bounds()
+		for i := range list {
+			b := &list[i]
+			c := judged{Considered: Considered{Binding: b.id, Role: a.p.roleID(b.role), Scope: a.p.scopes.id(b.scope)}}
+			if !a.who.bears(n) {
 				c.verdict, c.Detail = roleOff, "it is held by or through a disabled group"
 			} else if a.place != nil && a.place.in(b.scope) {
 				c.verdict, c.Detail = a.detail(b)
 			} else if elsewhere++; elsewhere > maxElsewhere {
 				continue
 			} else {
-				c.Detail = fmt.Sprintf("it hangs on %s %s", a.p.scopes[b.scope].kind, b.Scope)
+				c.Detail = "it hangs on " + a.p.named(b.scope)
 			}
 			if path == nil {
-				path = a.p.path(self, n)
+				path = a.p.path(a.who.self, n)
 			}
 			c.Path, c.Code, c.Failed = path, verdicts[c.verdict].code, verdicts[c.verdict].failed
 			if c.verdict == granted {
@@ -98,12 +94,12 @@ func (a *ask) explain(x *Explanation) {
 }
 
 func (a *ask) explainDenies(x *Explanation) {
-	if a.place == nil || a.perm < 0 || a.p.rules.denies == nil {
+	if a.place == nil || a.perm < 0 {
 		return
 	}
 	for _, s := range a.place.above() {
-		for i := range a.p.rules.denies[s] {
-			if d := &a.p.rules.denies[s][i]; d.permissions.has(a.perm) && d.hits(a.who) {
+		for _, d := range a.p.denies(s) {
+			if d.permissions.has(a.perm) && d.hits(a.who) {
 				x.Denies = append(x.Denies, d.id)
 			}
 		}
@@ -115,10 +111,10 @@ func (a *ask) detail(b *bound) (verdict, string) {
 	v, r := a.judge(b, true)
 	switch v {
 	case outOfTime:
-		if !b.From.IsZero() && a.at.Before(b.From) {
-			return v, "it begins at " + b.From.UTC().Format(time.RFC3339)
+		if from := b.made.terms.from; !from.IsZero() && a.at.Before(from) {
+			return v, "it begins at " + from.UTC().Format(time.RFC3339)
 		}
-		return v, "it ended at " + b.Until.UTC().Format(time.RFC3339)
+		return v, "it ended at " + b.made.terms.until.UTC().Format(time.RFC3339)
 	case roleOff:
 		if !a.p.roles[b.role].on || !r.on {
 			return v, "the role is disabled"
@@ -127,10 +123,10 @@ func (a *ask) detail(b *bound) (verdict, string) {
 	case elsewhere:
 		return v, "outside the key's scope, or the environment that the service works in"
 	case conditionFalse:
-		return v, "false: " + b.Condition
+		return v, "false: " + b.made.terms.condition
 	case conditionErred:
-		if _, err := b.program.Eval(a.facts()); err != nil {
-			return v, err.Error() + ": " + b.Condition
+		if _, err := b.program().Eval(a.facts()); err != nil {
+			return v, err.Error() + ": " + b.made.terms.condition
 		}
 	case lacksPermission:
 		return v, "the role does not grant " + a.named()
@@ -138,7 +134,7 @@ func (a *ask) detail(b *bound) (verdict, string) {
 		return v, fmt.Sprintf("the role does not grant %s on %s", a.named(), cmp.Or(a.resource.Category.String(), "data of unknown category"))
 	case lacksTier:
 		return v, fmt.Sprintf("the role grants %s on %s up to %s, not %s", a.named(), a.resource.Category,
-			a.upTo(r), a.resource.Tier.Effective())
+			a.upTo(r), a.tier)
 	case lacksModel:
 		return v, "the role does not grant model " + a.model
 	}

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"vitrine.dev/vitrine"
@@ -22,7 +23,7 @@ type Filter struct {
 // FilterSet holds the images of these datasets whose category × tier is in
 // Cells; no two sets hold the same image.
 type FilterSet struct {
-	Datasets []vitrine.ID // by id
+	Datasets []vitrine.ID // by project, then by id; shared, not to be changed
 	Cells    Cells
 	Residual bool // some condition looks at the owner: ask Allows for each row
 }
@@ -30,42 +31,70 @@ type FilterSet struct {
 // Filter answers for one permission on images; of any other it holds nothing.
 func (p *Policy) Filter(s *Subject, perm vitrine.Permission, at time.Time) Filter {
 	f := Filter{Revision: p.revision, policy: p, subject: *s, permission: perm, at: at}
-	l := lister{}
+	var l, person lister
 	if !l.begin(p, s, number(perm), at) {
 		return f
 	}
-	var both *lister
+	var both *ask
 	if l.person != none {
-		both = &lister{ask: l.principal()}
-		both.about(l.perm, &both.row)
+		person.ask = l.principal()
+		person.about(l.perm, &person.row)
+		both = &person.ask
 	}
-	sets := map[filterCells]int{}
-	add := func(id vitrine.ID, c filterCells) {
-		if c.cells == 0 {
-			return
-		}
-		i, ok := sets[c]
-		if !ok {
-			i = len(f.Sets)
-			sets[c] = i
-			f.Sets = append(f.Sets, FilterSet{Cells: c.cells, Residual: c.residual})
-		}
-		f.Sets[i].Datasets = append(f.Sets[i].Datasets, id)
-	}
-	for _, o := range p.Objects(vitrine.KindDataset) {
-		i, ok := p.scope(o.Ref().ID)
-		if !ok {
-			continue
-		}
-		sure, maybe := l.cellsIn(i)
+	all := lotsOf(&l.ask, both, vitrine.KindDataset, false)
+	parts := make([]filterPart, 0, 2*len(all))
+	for _, lot := range all {
+		sure, maybe := l.cellsIn(lot.like)
 		if both != nil && sure|maybe != 0 {
-			s, m := both.cellsIn(i)
+			s, m := person.cellsIn(lot.like)
 			sure, maybe = sure&s, (sure|maybe)&(s|m)
 		}
-		add(o.Ref().ID, filterCells{sure, false})
-		add(o.Ref().ID, filterCells{maybe &^ sure, true})
+		if sure != 0 {
+			parts = append(parts, filterPart{lot.ids, sure, false})
+		}
+		if maybe &^= sure; maybe != 0 {
+			parts = append(parts, filterPart{lot.ids, maybe, true})
+		}
 	}
+	f.Sets = joined(parts)
 	return f
+}
+
+// filterPart is datasets in which the same cells are let through.
+type filterPart struct {
+	ids      []vitrine.ID
+	cells    Cells
+	residual bool
+}
+
+func (f *filterPart) like(o *filterPart) bool { return f.cells == o.cells && f.residual == o.residual }
+
+// joined makes one set of parts that are alike, in the order in which they come.
+func joined(parts []filterPart) []FilterSet {
+	var sets []FilterSet
+	for i := range parts {
+		f := &parts[i]
+		if slices.ContainsFunc(parts[:i], func(o filterPart) bool { return f.like(&o) }) {
+			continue
+		}
+		many, n := 0, 0
+		for j := range parts[i:] {
+			if o := &parts[i+j]; f.like(o) {
+				many, n = many+1, n+len(o.ids)
+			}
+		}
+		set := FilterSet{Datasets: f.ids, Cells: f.cells, Residual: f.residual}
+		if many > 1 {
+			set.Datasets = make([]vitrine.ID, 0, n)
+			for j := range parts[i:] {
+				if o := &parts[i+j]; f.like(o) {
+					set.Datasets = append(set.Datasets, o.ids...)
+				}
+			}
+		}
+		sets = append(sets, set)
+	}
+	return sets
 }
 
 // Allows asks Decide for one row of a residual set.
@@ -112,8 +141,8 @@ func (l *lister) begin(p *Policy, s *Subject, perm int, at time.Time) bool {
 // cellsIn is where in a dataset the permission may be used: for sure, and maybe,
 // by the owner of the image.
 func (l *lister) cellsIn(i int32) (sure, maybe Cells) {
-	s := l.p.scopes[i]
-	l.row.Scope = s.id
+	s := l.p.scopes.at(i)
+	l.row.Scope = l.p.scopes.id(i)
 	l.stand(s)
 	if l.outside {
 		return 0, 0
@@ -138,23 +167,28 @@ func (l *lister) cellsIn(i int32) (sure, maybe Cells) {
 
 // candidates appends the bindings at a scope that grant the permission.
 func (l *lister) candidates(list []candidate, at int32) []candidate {
-	for _, n := range l.who.bears {
-		h := l.p.held[n]
-		if h == nil {
+	list = l.candidatesOf(list, l.who, at)
+	for _, g := range l.who.groups.bears {
+		list = l.candidatesOf(list, l.p.who.at(g), at)
+	}
+	return list
+}
+
+func (l *lister) candidatesOf(list []candidate, w *principal, at int32) []candidate {
+	if w.marks&mark(at) == 0 {
+		return list
+	}
+	bounds := w.held.at(at)
+	for i := range bounds {
+		b := &bounds[i]
+		if !b.inTime(l.at) {
 			continue
 		}
-		bounds := h.at(at)
-		for i := range bounds {
-			b := &bounds[i]
-			if !l.inTime(b) {
-				continue
+		l.roles(b, func(n int32, r *role) {
+			if c := (candidate{b, n, r, r.cells(l.perm), b.program() == nil}); r.on && c.cells != 0 && l.settle(&c) {
+				list = append(list, c)
 			}
-			l.roles(b, func(n int32, r *role) {
-				if c := (candidate{b, n, r, r.cells(l.perm), b.program == nil}); r.on && c.cells != 0 && l.settle(&c) {
-					list = append(list, c)
-				}
-			})
-		}
+		})
 	}
 	return list
 }
@@ -162,7 +196,7 @@ func (l *lister) candidates(list []candidate, at int32) []candidate {
 // settle evaluates a condition that does not look at the image once and for all;
 // it is false where that does not hold.
 func (l *lister) settle(c *candidate) bool {
-	if c.plain || c.b.program.UsesOwner() || c.b.program.UsesResource() {
+	if c.plain || c.b.program().UsesOwner() || c.b.program().UsesResource() {
 		return true
 	}
 	c.plain = true
@@ -180,22 +214,16 @@ func (l *lister) spread(c *candidate, decided Cells) (sure, maybe Cells) {
 	}
 	for rest := c.cells &^ decided; rest != 0; rest &= rest - 1 {
 		bit := rest & -rest
-		l.row.Category, l.row.Tier = cellAt(bits.TrailingZeros32(uint32(bit)))
+		l.row.Category, l.tier = cellAt(bits.TrailingZeros32(uint32(bit)))
 		switch {
 		case l.pass(c.r) != granted:
 		case c.plain:
 			sure |= bit
-		case c.b.program.UsesOwner():
+		case c.b.program().UsesOwner():
 			maybe |= bit
 		case l.holds(c.b) == granted:
 			sure |= bit
 		}
 	}
 	return sure, maybe
-}
-
-// filterCells tells sets of a filter apart.
-type filterCells struct {
-	cells    Cells
-	residual bool
 }

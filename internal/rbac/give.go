@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"vitrine.dev/vitrine"
@@ -52,6 +53,7 @@ func (a *admission) gives(c vitrine.Change) error {
 		if w != nil && n != nil && w.Project != n.Project {
 			return vitrine.Invalid(c.Ref.String(), "moved", "A dataset stays in its project: move its images to a dataset of the other one.")
 		}
+		return a.keeps(c.Ref, w, n)
 	}
 	return nil
 }
@@ -99,18 +101,10 @@ func (a *admission) givesRole(at vitrine.Ref, was, now *vitrine.Role) error {
 	if len(gained) == 0 {
 		return nil
 	}
-	own, _ := a.after.roleOf.get(at.ID)
-	var bound []*vitrine.Binding
-	for _, h := range a.after.held {
-		for _, b := range h.bindings() {
-			if a.after.role(b.Role).includes(own) && !ended(b, a.at) {
-				bound = append(bound, b)
-			}
-		}
-	}
-	slices.SortFunc(bound, func(x, y *vitrine.Binding) int { return cmp.Compare(x.ID, y.ID) })
-	for _, b := range bound {
-		if err := a.addsTo(at, b, gained); err != nil {
+	claims := slices.DeleteFunc(a.after.claims(at.ID), func(c claim) bool { return c.ended(a.at) })
+	slices.SortFunc(claims, func(x, y claim) int { return cmp.Compare(x.id, y.id) })
+	for _, c := range claims {
+		if err := a.addsTo(at, a.after.unbound(c.holder, c.bound), gained); err != nil {
 			return err
 		}
 	}
@@ -231,17 +225,59 @@ func (a *admission) wait(at vitrine.Ref, why string) {
 // and after.
 func (a *admission) own() map[vitrine.ID]bool {
 	mine := map[vitrine.ID]bool{a.by.Principal: true}
-	person := a.actsFor()
 	for _, p := range []*Policy{a.before, a.after} {
-		for _, w := range p.who {
-			if w == nil || w.object.ID != a.by.Principal && w.object.Owner != a.by.Principal &&
-				(person == "" || w.object.ID != person && w.object.Owner != person) {
-				continue
+		for _, id := range []vitrine.ID{a.by.Principal, a.actsFor()} {
+			all := p.owned[id]
+			if n, w := p.who.find(id); w.there() {
+				all = append([]int32{n}, all...)
 			}
-			for _, n := range w.reach {
-				mine[p.who[n].object.ID] = true
+			for _, n := range all {
+				mine[p.who.id(n)] = true
+				for _, g := range p.who.at(n).groups.reach {
+					mine[p.who.id(g)] = true
+				}
 			}
 		}
 	}
 	return mine
+}
+
+// serve notes who owns the service accounts that changed.
+func (e *edit) serve() {
+	p := e.p
+	copied := false
+	for id, x := range e.changed[principals] {
+		was, _ := e.was.Principal(id)
+		now, _ := x.object.(*vitrine.Principal)
+		if ownerOf(was) == ownerOf(now) {
+			continue
+		}
+		if !copied {
+			p.owned, copied = maps.Clone(p.owned), true
+		}
+		n, _ := p.who.find(id)
+		p.own(ownerOf(was), n, false)
+		p.own(ownerOf(now), n, true)
+	}
+}
+
+func ownerOf(o *vitrine.Principal) vitrine.ID {
+	if o == nil {
+		return ""
+	}
+	return o.Owner
+}
+
+// own notes that somebody owns a service account, or does so no more.
+func (p *Policy) own(id vitrine.ID, account int32, does bool) {
+	if id == "" {
+		return
+	}
+	rest := slices.DeleteFunc(slices.Clone(p.owned[id]), func(n int32) bool { return n == account })
+	if does {
+		rest = append(rest, account)
+	}
+	if p.owned[id] = rest; len(rest) == 0 {
+		delete(p.owned, id)
+	}
 }

@@ -85,13 +85,14 @@ func (a *admission) deleted(id vitrine.ID) bool {
 // givesReaching: to get all that reaches a principal.
 func (a *admission) givesReaching(at vitrine.Ref, to []vitrine.ID) error {
 	for _, b := range a.after.reaching(at.ID) {
-		if ended(b, a.at) {
+		if b.ended(a.at) {
 			continue
 		}
-		if err := a.mayBind(at, b.Scope); err != nil {
+		role, scope := a.after.roleID(b.role), a.after.scopes.id(b.scope)
+		if err := a.mayBind(at, scope); err != nil {
 			return err
 		}
-		if err := a.mayGive(at, b.Role, b.Scope); err != nil {
+		if err := a.mayGive(at, role, scope); err != nil {
 			return err
 		}
 		for _, id := range to {

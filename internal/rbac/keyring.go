@@ -88,10 +88,10 @@ func (a *admission) givesKey(at vitrine.Ref, was, now *vitrine.Key) error {
 		return refused(vitrine.CodeMayNotGive, at, "An owner's keys are issued by that owner alone.")
 	}
 	for _, b := range a.after.reaching(now.Principal) {
-		if ended(b, a.at) {
+		if b.ended(a.at) {
 			continue
 		}
-		if err := a.mayGive(at, b.Role, b.Scope); err != nil {
+		if err := a.mayGive(at, a.after.roleID(b.role), a.after.scopes.id(b.scope)); err != nil {
 			return err
 		}
 	}
@@ -103,16 +103,17 @@ func (a *admission) givesKey(at vitrine.Ref, was, now *vitrine.Key) error {
 // may not do herself, or give.
 func (a *admission) noMoreThanOneself(at vitrine.Ref, account vitrine.ID) error {
 	for _, b := range a.after.reaching(account) {
-		if ended(b, a.at) || a.mayGive(at, b.Role, b.Scope) == nil {
+		role, scope := a.after.roleID(b.role), a.after.scopes.id(b.scope)
+		if b.ended(a.at) || a.mayGive(at, role, scope) == nil {
 			continue
 		}
-		grants := everything(a.after, b.Role)
+		grants := everything(a.after, role)
 		for i := range grants {
 			if grants[i].NoUse {
 				continue
 			}
-			if what := a.usage(b.Scope).lacks(&grants[i]); what != "" {
-				return refused(vitrine.CodeMayNotGive, at, "%s may use %s at %s, and you may not: owning it gives you no right. Ask somebody with key.issue for its key.", account, what, b.Scope)
+			if what := a.usage(scope).lacks(&grants[i]); what != "" {
+				return refused(vitrine.CodeMayNotGive, at, "%s may use %s at %s, and you may not: owning it gives you no right. Ask somebody with key.issue for its key.", account, what, scope)
 			}
 		}
 	}

@@ -45,10 +45,10 @@ func (a *admission) hit(d *vitrine.Deny, id vitrine.ID) bool {
 func (a *admission) gains(id vitrine.ID, d *vitrine.Deny) bool {
 	withheld := setOf(d.Permissions, including)
 	for _, b := range a.after.reaching(id) {
-		if ended(b, a.at) || !a.after.within(b.Scope, d.Scope) && !a.after.within(d.Scope, b.Scope) {
+		if at, ok := a.after.scope(d.Scope); !ok || b.ended(a.at) || !a.after.overlaps(b.scope, at) {
 			continue
 		}
-		for _, g := range everything(a.after, b.Role) {
+		for _, g := range everything(a.after, a.after.roleID(b.role)) {
 			if !g.NoUse && g.permissions&withheld != 0 {
 				return true
 			}
@@ -84,8 +84,8 @@ func (a *admission) givesConstraint(at vitrine.Ref, was, now *vitrine.Constraint
 	if err := a.mayLoosen(at, was); err != nil {
 		return err
 	}
-	for _, w := range a.before.who {
-		if w != nil && a.mine[w.object.ID] && a.before.anyBound(w, func(b *bound) bool { return a.before.holdsBack(was, b) }) {
+	for id := range a.mine {
+		if w := a.before.principal(id); w != nil && a.before.anyBound(w, func(b *bound) bool { return a.before.holdsBack(was, b) }) {
 			a.wait(at, "This constraint holds you, so you may not loosen it. Somebody whom it does not hold must do it.")
 		}
 	}
@@ -123,7 +123,7 @@ func (p *Policy) holdsBack(c *vitrine.Constraint, b *bound) bool {
 	case vitrine.Formats:
 		return r.uses(1<<modelGenerate | imagePermissions)
 	case vitrine.MFA, vitrine.Keys:
-		if n, ok := p.roleOf.get(c.Role); ok && !r.includes(n) {
+		if n, ok := p.roleNumber(c.Role); ok && !r.includes(n) {
 			return false
 		}
 		if len(c.Permissions) == 0 {
@@ -143,12 +143,13 @@ func (r *role) uses(some set) bool {
 // to service accounts that work in one.
 func (a *admission) restages(at vitrine.Ref) {
 	place, ok := a.before.scope(at.ID)
-	for _, w := range a.before.who {
-		if !ok || w == nil || !a.mine[w.object.ID] {
+	for _, id := range slices.Sorted(maps.Keys(a.mine)) {
+		w := a.before.principal(id)
+		if !ok || w == nil {
 			continue
 		}
 		if a.before.anyBound(w, func(b *bound) bool {
-			return a.before.overlaps(b.scope, place) && (b.program != nil && b.program.UsesResource() || w.object.Environment != "")
+			return a.before.overlaps(b.scope, place) && (b.program() != nil && b.program().UsesResource() || w.object.Environment != "")
 		}) {
 			a.toOneself(at, w.object.ID)
 		}

@@ -21,15 +21,15 @@ type key struct {
 // newKey compiles a key whose references there are, which check keeps.
 func (p *Policy) newKey(k *vitrine.Key) *key {
 	c := &key{object: k, person: none, scope: none}
-	c.principal, _ = p.whoOf.get(k.Principal)
+	c.principal, _ = p.who.find(k.Principal)
 	if k.For != "" {
-		c.person, _ = p.whoOf.get(k.For)
+		c.person, _ = p.who.find(k.For)
 	}
 	if k.Scope != "" {
-		c.scope, _ = p.scopeOf.get(k.Scope)
+		c.scope, _ = p.scopes.find(k.Scope)
 	}
 	for _, id := range k.Roles {
-		i, _ := p.roleOf.get(id)
+		i, _ := p.roleNumber(id)
 		c.roles = append(c.roles, i)
 	}
 	for _, text := range k.CIDRs {
@@ -42,13 +42,20 @@ func (p *Policy) newKey(k *vitrine.Key) *key {
 
 // buildKeys compiles all keys anew.
 func (p *Policy) buildKeys() {
-	kind := &p.kinds[kindNumber(vitrine.KindKey)]
-	base := make(map[vitrine.ID]*key, len(kind.base)+len(kind.over))
-	kind.each(func(o vitrine.Object) {
+	kind := kindNumber(vitrine.KindKey)
+	p.keys = tableOf[*key](int(p.kinds[kind].n))
+	p.each(kind, func(o vitrine.Object) {
 		k, _ := o.(*vitrine.Key)
-		base[k.ID] = p.newKey(k)
+		*p.keys.edit(p.keys.add(k.ID)) = p.newKey(k)
 	})
-	p.keys = layered[*key]{base: base}
+}
+
+// key is the compiled key, or nil.
+func (p *Policy) key(id vitrine.ID) *key {
+	if _, k := p.keys.find(id); k != nil {
+		return *k
+	}
+	return nil
 }
 
 // inside reports whether an address lies in the key's networks. An address that
@@ -85,16 +92,15 @@ func (p *Policy) Live(s *Subject, at time.Time) (vitrine.Code, bool) {
 // them may not ask any more.
 func (a *ask) identify(p *Policy, s *Subject, at time.Time) bool {
 	a.p, a.subject, a.at, a.person = p, s, at, none
-	i, ok := p.whoOf.get(s.Principal)
-	if !ok || !p.who[i].active() {
+	i, w := p.who.find(s.Principal)
+	if !w.active() {
 		return false
 	}
-	a.who = p.who[i]
+	a.who = w
 	person := s.For
 	a.keyed = s.Key
 	if s.Key || s.Credential != "" {
-		k, ok := p.keys.get(s.Credential)
-		if ok = ok && k != nil; ok {
+		if k := p.key(s.Credential); k != nil {
 			if k.principal != i || !k.live(a.who, at) || k.object.Session() && !p.parentLives(k, at) {
 				return false
 			}
@@ -110,8 +116,8 @@ func (a *ask) identify(p *Policy, s *Subject, at time.Time) bool {
 	if person == "" {
 		return true
 	}
-	a.person, ok = p.whoOf.get(person)
-	return ok && p.who[a.person].active() && (a.key == nil || a.key.given(p.who[a.person]))
+	a.person, w = p.who.find(person)
+	return w.active() && (a.key == nil || a.key.given(w))
 }
 
 // given reports whether a key that acts for a person was given in her present

@@ -2,65 +2,11 @@ package rbac
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"sync/atomic"
 
 	"vitrine.dev/vitrine"
 )
-
-// layered is a map that is not changed once it stands in a policy. The next
-// policy's map shares the large base and has its own small map of what changed
-// since; when that has grown the two become one.
-type layered[V any] struct {
-	base, over map[vitrine.ID]V
-}
-
-func (m *layered[V]) get(id vitrine.ID) (V, bool) {
-	if len(m.over) > 0 {
-		if v, ok := m.over[id]; ok {
-			return v, true
-		}
-	}
-	v, ok := m.base[id]
-	return v, ok
-}
-
-// with is the map after changes. What gone, may be nil, reports of a value need
-// not be kept when the layers become one.
-func (m layered[V]) with(changes map[vitrine.ID]V, gone func(V) bool) layered[V] {
-	if len(changes) == 0 {
-		return m
-	}
-	over := make(map[vitrine.ID]V, len(m.over)+len(changes))
-	maps.Copy(over, m.over)
-	maps.Copy(over, changes)
-	if len(over) <= 256+len(m.base)/64 {
-		return layered[V]{m.base, over}
-	}
-	base := make(map[vitrine.ID]V, len(m.base)+len(over))
-	maps.Copy(base, m.base)
-	maps.Copy(base, over)
-	if gone != nil {
-		maps.DeleteFunc(base, func(_ vitrine.ID, v V) bool { return gone(v) })
-	}
-	return layered[V]{base: base}
-}
-
-// all calls fn with everything in the map, in no order.
-func (m *layered[V]) all(fn func(vitrine.ID, V)) {
-	for id, v := range m.over {
-		fn(id, v)
-	}
-	for id, v := range m.base {
-		if _, newer := m.over[id]; !newer {
-			fn(id, v)
-		}
-	}
-}
-
-// names gives ids small numbers. A number is never used again.
-type names = layered[int32]
 
 // entry is an object and the revision at which it last changed. Without object
 // it was deleted.
@@ -69,38 +15,74 @@ type entry struct {
 	changed int64
 }
 
-// objects are the objects of a kind.
-type objects struct {
-	layered[entry]
-	list *atomic.Pointer[[]vitrine.Object] // sorted, once somebody asked
-}
+// sortedList is a list of objects by id, once somebody asked for it.
+type sortedList = atomic.Pointer[[]vitrine.Object]
 
-func newObjects(m layered[entry]) objects {
-	return objects{m, new(atomic.Pointer[[]vitrine.Object])}
-}
+// The kinds that are not kept as they came: principals stand where decisions
+// look for them, and of bindings there can be very many.
+var (
+	principals = kindNumber(vitrine.KindPrincipal)
+	bindings   = kindNumber(vitrine.KindBinding)
+)
 
-func (o *objects) sorted() []vitrine.Object {
-	if o.list == nil {
-		return nil
+// entry is an object of a kind.
+func (p *Policy) entry(kind int, id vitrine.ID) entry {
+	switch kind {
+	case principals:
+		if w := p.principal(id); w != nil {
+			return entry{w.object, w.changed}
+		}
+	case bindings:
+		if holder, b := p.binding(id); b != nil {
+			return entry{p.unbound(holder, b), b.made.changed}
+		}
+	default:
+		if _, e := p.kinds[kind].find(id); e != nil && e.object != nil {
+			return *e
+		}
 	}
-	if l := o.list.Load(); l != nil {
+	return entry{}
+}
+
+// each calls fn with all objects of a kind, in no order.
+func (p *Policy) each(kind int, fn func(vitrine.Object)) {
+	switch kind {
+	case principals:
+		for i := range p.who.n {
+			if o := p.who.at(i).object; o != nil {
+				fn(o)
+			}
+		}
+	case bindings:
+		for i := range p.who.n {
+			w := p.who.at(i)
+			for j := range w.held.bounds() {
+				fn(p.unbound(i, &w.held.list[j]))
+			}
+		}
+	default:
+		for i := range p.kinds[kind].n {
+			if o := p.kinds[kind].at(i).object; o != nil {
+				fn(o)
+			}
+		}
+	}
+}
+
+// sorted are all objects of a kind, by id.
+func (p *Policy) sorted(kind int) []vitrine.Object {
+	if l := p.lists[kind].Load(); l != nil {
 		return *l
 	}
-	l := make([]vitrine.Object, 0, len(o.base)+len(o.over))
-	o.each(func(x vitrine.Object) { l = append(l, x) })
-	slices.SortFunc(l, func(a, b vitrine.Object) int { return cmp.Compare(a.Ref().ID, b.Ref().ID) })
+	var l []vitrine.Object
+	p.each(kind, func(o vitrine.Object) { l = append(l, o) })
 	l = slices.Clip(l)
-	o.list.Store(&l)
+	byID := func(a, b vitrine.Object) int { return cmp.Compare(a.Ref().ID, b.Ref().ID) }
+	if !slices.IsSortedFunc(l, byID) {
+		slices.SortFunc(l, byID)
+	}
+	p.lists[kind].Store(&l)
 	return l
-}
-
-// each calls fn with all objects, in no order.
-func (o *objects) each(fn func(vitrine.Object)) {
-	o.all(func(_ vitrine.ID, e entry) {
-		if e.object != nil {
-			fn(e.object)
-		}
-	})
 }
 
 // kindCount is how many kinds stand in a policy.

@@ -16,12 +16,15 @@ const noPermission = -1
 
 // The catalogue as numbers and sets.
 var (
-	permissionNumbers = func() map[vitrine.Permission]int8 {
-		m := make(map[vitrine.Permission]int8, len(vitrine.Catalogue))
+	permissionNumbers = func() (t [256]int8) {
 		for i := range vitrine.Catalogue {
-			m[vitrine.Catalogue[i].Permission] = int8(i)
+			at := spell(vitrine.Catalogue[i].Permission)
+			for t[at] != 0 {
+				at++
+			}
+			t[at] = int8(i) + 1
 		}
-		return m
+		return t
 	}()
 	// included are a permission and all that come with it.
 	included = closure(func(p, q vitrine.Permission) bool { return p.Implies(q) })
@@ -40,12 +43,27 @@ var (
 	modelGenerate = number(vitrine.ModelGenerate)
 )
 
-// number is a permission's place in the catalogue, or noPermission.
+// number is a permission's place in the catalogue, or noPermission. Every
+// decision asks, so a few letters take the place of a hash.
 func number(p vitrine.Permission) int {
-	if i, ok := permissionNumbers[p]; ok {
-		return int(i)
+	for at := spell(p); ; at++ {
+		switch i := permissionNumbers[at]; {
+		case i == 0:
+			return noPermission
+		case vitrine.Catalogue[i-1].Permission == p:
+			return int(i - 1)
+		}
 	}
-	return noPermission
+}
+
+// spell is where the search for a permission begins.
+func spell(p vitrine.Permission) uint8 {
+	n := len(p)
+	if n < 4 {
+		return 0
+	}
+	letters := uint32(p[0]) | uint32(p[n/2])<<8 | uint32(p[n-4])<<16 | uint32(p[n-2])<<24
+	return uint8((letters + uint32(n)) * 0x9E3779B1 >> 24)
 }
 
 func where(ok func(*vitrine.PermissionInfo) bool) set {
@@ -106,8 +124,11 @@ var families = func() map[vitrine.Kind]set {
 // knowing is the set of permissions any of which lets a caller know of a thing
 // of the kind for which perm was asked.
 func knowing(k vitrine.Kind, perm int) set {
+	if k == vitrine.KindImage {
+		return imagePermissions
+	}
 	s := families[k]
-	if k != vitrine.KindImage && perm >= 0 {
+	if perm >= 0 {
 		s |= families[vitrine.Catalogue[perm].Kind]
 	}
 	return s

@@ -15,7 +15,7 @@ const OwnerRole vitrine.ID = "owner"
 // images lists all permissions on images.
 var images = []vitrine.Permission{
 	vitrine.ImageView, vitrine.ImageOpen, vitrine.ImageExport, vitrine.ImageCreate,
-	vitrine.ImageUpdate, vitrine.ImageMove, vitrine.ImageClassify, vitrine.ImageDelete,
+	vitrine.ImageUpdate, vitrine.ImageMove, vitrine.ImageClassify, vitrine.ImageDelete, vitrine.ImageHold,
 }
 
 // administration is how access is changed: who holds one of these could let
@@ -116,12 +116,13 @@ func usageReader() *vitrine.Role {
 func dataSteward() *vitrine.Role {
 	return &vitrine.Role{
 		ID: "data-steward", Name: "Data Steward",
-		Description: "Keeps datasets: opens, classifies, moves, releases and deletes what lies in them.",
+		Description: "Keeps datasets: opens, classifies, moves, releases, deletes and holds what lies in them.",
 		Grants: []vitrine.Grant{
 			plain(vitrine.ProjectView, vitrine.DatasetView, vitrine.DatasetEdit),
 			{
 				Permissions: []vitrine.Permission{
 					vitrine.ImageOpen, vitrine.ImageExport, vitrine.ImageUpdate, vitrine.ImageMove, vitrine.ImageClassify, vitrine.ImageDelete,
+					vitrine.ImageHold,
 				},
 				Categories: slices.Clone(vitrine.Categories), Tiers: slices.Clone(vitrine.Tiers),
 			},
@@ -179,7 +180,7 @@ func organizationAdmin() *vitrine.Role {
 				vitrine.ProviderView, vitrine.ProviderEdit, vitrine.UsageView, vitrine.BudgetView, vitrine.BudgetEdit,
 				vitrine.PrincipalView, vitrine.PrincipalEdit, vitrine.KeyView, vitrine.KeyIssue, vitrine.KeyRevoke,
 				vitrine.RoleView, vitrine.RoleEdit, vitrine.RoleBind, vitrine.DenyEdit, vitrine.ConstraintEdit, vitrine.AccessExplain,
-				vitrine.LogView, vitrine.SystemView, vitrine.SystemEdit,
+				vitrine.LogView, vitrine.SystemView, vitrine.SystemEdit, vitrine.SystemBackup,
 			),
 			hand(vitrine.ModelRequest, vitrine.ModelGenerate, vitrine.ModelEvaluate, vitrine.LogExport),
 			handImages(),

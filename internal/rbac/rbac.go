@@ -55,8 +55,12 @@
 // The surprising choice: a decision takes no lock and allocates nothing, because
 // it is asked for every picture and every row. So Compile turns ids into small
 // numbers, permissions into bits and category × tier into cells, and each holder
-// of bindings has a table by scope. Memory grows with the number of bindings and
-// memberships, never with their product.
+// of bindings has a table by scope. All that a decision reads of a principal or
+// a scope stands in one cache line. Memory grows with the number of bindings and
+// memberships, never with their product. Tables are lists of pages, which the
+// next snapshot shares but for those that a change touches: so that a change
+// costs as little in a large policy as in a small one. Nothing is remembered of
+// a question; there is no cache that could be wrong.
 package rbac
 
 import (
@@ -73,19 +77,24 @@ type Policy struct {
 	revision int64
 	org      *vitrine.Organization
 	orgScope int32 // none before init
-	kinds    [kindCount]objects
+	kinds    [kindCount]table[entry]
+	lists    [kindCount]*sortedList
 
-	scopeOf names
-	scopes  []*scope // by number; nil was deleted
-	roleOf  names
-	roles   []*role
-	whoOf   names
-	who     []*principal
-	held    []*held // bindings by number of the principal that holds them; nil is none
-	keys    layered[*key]
+	scopes   table[scope]
+	projects []int32 // by id
+	roleIDs  table[struct{}]
+	roles    []*role // by number; nil was deleted
+	who      table[principal]
+	bindings index       // the holder of each
+	keys     table[*key] // nil was deleted
 
 	rules     rules
+	least     [][nowhere + 1]int32   // by permission and cell: the role that grants least among those that grant it
+	limited   set                    // permissions that some role grants within limits
+	watched   map[int32][]int32      // by role of which somebody counts the holders: those who have it by a binding of their own
+	owned     map[vitrine.ID][]int32 // service accounts by owner
 	programs  map[string]*cond.Program
+	used      int  // of programs, when that was last looked at
 	settingUp bool // until the owners have enrolled only set-up acts work
 }
 
@@ -114,6 +123,15 @@ type Question struct {
 // Revision is the number of the snapshot.
 func (p *Policy) Revision() int64 { return p.revision }
 
+// Size is about how many objects stand in the policy.
+func (p *Policy) Size() int {
+	n := p.who.n + int32(p.bindings.used)
+	for i := range p.kinds {
+		n += p.kinds[i].n
+	}
+	return int(n)
+}
+
 // Organization is the root scope; nil before init.
 func (p *Policy) Organization() *vitrine.Organization { return p.org }
 
@@ -123,8 +141,8 @@ func (p *Policy) Object(ref vitrine.Ref) (vitrine.Object, bool) {
 	if i < 0 {
 		return nil, false
 	}
-	e, _ := p.kinds[i].get(ref.ID)
-	return e.object, e.object != nil
+	o := p.entry(i, ref.ID).object
+	return o, o != nil
 }
 
 // ChangedAt is the revision at which the object last changed (for If-Match); 0
@@ -134,11 +152,7 @@ func (p *Policy) ChangedAt(ref vitrine.Ref) int64 {
 	if i < 0 {
 		return 0
 	}
-	e, _ := p.kinds[i].get(ref.ID)
-	if e.object == nil {
-		return 0
-	}
-	return e.changed
+	return p.entry(i, ref.ID).changed
 }
 
 // Objects lists all objects of a kind, ordered by id. The list is shared and
@@ -148,7 +162,7 @@ func (p *Policy) Objects(k vitrine.Kind) []vitrine.Object {
 	if i < 0 {
 		return nil
 	}
-	return p.kinds[i].sorted()
+	return p.sorted(i)
 }
 
 // Principal is the user, service account or group with that id.
@@ -189,9 +203,9 @@ func (p *Policy) Groups(id vitrine.ID) []vitrine.ID {
 	if w == nil {
 		return nil
 	}
-	groups := make([]vitrine.ID, 0, len(w.reach)-1)
-	for _, g := range w.reach[1:] {
-		groups = append(groups, p.who[g].object.ID)
+	groups := make([]vitrine.ID, 0, len(w.groups.reach))
+	for _, g := range w.groups.reach {
+		groups = append(groups, p.who.id(g))
 	}
 	return groups
 }
@@ -200,43 +214,49 @@ func (p *Policy) Groups(id vitrine.ID) []vitrine.ID {
 func (p *Policy) within(id, top vitrine.ID) bool {
 	i, ok := p.scope(id)
 	j, ok2 := p.scope(top)
-	return ok && ok2 && p.scopes[i].in(j)
+	return ok && ok2 && p.scopes.at(i).in(j)
 }
 
 // reaching lists the bindings that reach a principal: its own, then those of
 // all its groups.
-func (p *Policy) reaching(id vitrine.ID) []*vitrine.Binding {
-	w := p.principal(id)
-	if w == nil {
-		return nil
-	}
-	var all []*vitrine.Binding
-	for _, h := range w.reach {
-		all = append(all, p.held[h].bindings()...)
+func (p *Policy) reaching(id vitrine.ID) []*bound {
+	var all []*bound
+	if w := p.principal(id); w != nil {
+		p.anyBound(w, func(b *bound) bool {
+			all = append(all, b)
+			return false
+		})
 	}
 	return all
 }
 
 // principal is the compiled principal, or nil.
 func (p *Policy) principal(id vitrine.ID) *principal {
-	i, ok := p.whoOf.get(id)
-	if !ok {
-		return nil
+	if _, w := p.who.find(id); w.there() {
+		return w
 	}
-	return p.who[i]
+	return nil
 }
 
 // role is the compiled role, or nil.
 func (p *Policy) role(id vitrine.ID) *role {
-	i, ok := p.roleOf.get(id)
-	if !ok {
-		return nil
+	if n, ok := p.roleNumber(id); ok {
+		return p.roles[n]
 	}
-	return p.roles[i]
+	return nil
 }
+
+// roleNumber is the number of a role, also of one that was deleted.
+func (p *Policy) roleNumber(id vitrine.ID) (int32, bool) {
+	n, _ := p.roleIDs.find(id)
+	return n, n != none
+}
+
+// roleID is the id of the role with a number.
+func (p *Policy) roleID(n int32) vitrine.ID { return p.roleIDs.id(n) }
 
 // scope is the number of a scope that there is.
 func (p *Policy) scope(id vitrine.ID) (int32, bool) {
-	i, ok := p.scopeOf.get(id)
-	return i, ok && p.scopes[i] != nil
+	i, s := p.scopes.find(id)
+	return i, s != nil && s.depth > 0
 }

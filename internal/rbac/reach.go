@@ -33,7 +33,7 @@ func (a *ask) standsAt(place int32) bool {
 		return false
 	}
 	return a.p.anyBorne(a.who, func(b *bound) bool {
-		return a.inTime(b) && a.p.overlaps(b.scope, place) && a.roles(b, func(int32, *role) {})
+		return b.inTime(a.at) && a.p.overlaps(b.scope, place) && a.roles(b, func(int32, *role) {})
 	})
 }
 
@@ -46,7 +46,7 @@ func (p *Policy) Roles(principal vitrine.ID) []vitrine.ID {
 	}
 	var all []vitrine.ID
 	p.anyBound(w, func(b *bound) bool {
-		all = append(all, p.roles[b.role].object.ID)
+		all = append(all, p.roleID(b.role))
 		return false
 	})
 	slices.Sort(all)
@@ -57,6 +57,6 @@ func (p *Policy) Roles(principal vitrine.ID) []vitrine.ID {
 // it, anywhere and at any time.
 func (p *Policy) Holds(principal, role vitrine.ID) bool {
 	w := p.principal(principal)
-	n, ok := p.roleOf.get(role)
+	n, ok := p.roleNumber(role)
 	return ok && w != nil && p.anyBound(w, func(b *bound) bool { return p.roles[b.role].includes(n) })
 }

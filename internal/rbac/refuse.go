@@ -8,7 +8,7 @@ func (a *ask) refuse(d *vitrine.Decision) {
 	best := unassigned
 	var by *bound
 	var known set
-	a.each(func(b *bound) {
+	a.any(func(b *bound) bool {
 		some := a.roles(b, func(n int32, r *role) {
 			v := a.judgeAs(b, n, r, true)
 			if v.authorized() {
@@ -21,37 +21,61 @@ func (a *ask) refuse(d *vitrine.Decision) {
 		if !some && best < roleOff {
 			best, by = roleOff, b
 		}
+		return false
 	})
 	d.Code, d.Failed = verdicts[best].code, verdicts[best].failed
 	if by != nil {
-		d.Binding, d.Role = by.ID, by.Role
+		d.Binding, d.Role = by.id, a.p.roleID(by.role)
 	}
-	if a.erred != nil {
-		d.Erred = a.erred.ID
-	}
+	d.Erred = a.erred
 	d.Hidden = !a.known(known)
 	if !d.Hidden && (d.Failed == vitrine.FailedPermission || d.Failed == vitrine.FailedAssigned) {
-		d.Nearest = a.nearest(d.Code)
+		a.nearest(&d.Nearest, d.Code)
 	}
 }
 
-// each calls fn with the bindings that reach the caller where it is asked.
-func (a *ask) each(fn func(*bound)) {
+// any reports whether ok holds of a binding that reaches the caller where it is
+// asked: the caller's own before those of its groups by id, nearer scopes before
+// those above, then by id.
+func (a *ask) any(ok func(*bound) bool) bool {
 	if a.place == nil {
-		return
+		return false
 	}
-	for _, n := range a.who.bears {
-		h := a.p.held[n]
-		if h == nil {
+	if a.anyHeld(a.who, ok) {
+		return true
+	}
+	for _, g := range a.who.groups.bears {
+		if a.anyHeld(a.p.who.at(g), ok) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *ask) anyHeld(w *principal, ok func(*bound) bool) bool {
+	if w.marks&a.place.marks == 0 {
+		return false
+	}
+	for _, s := range a.place.above() {
+		if w.marks&mark(s) == 0 {
 			continue
 		}
-		for _, s := range a.place.above() {
-			list := h.at(s)
-			for i := range list {
-				fn(&list[i])
+		list := w.held.at(s)
+		for i := range list {
+			if ok(&list[i]) {
+				return true
 			}
 		}
 	}
+	return false
+}
+
+// each calls fn with all of them.
+func (a *ask) each(fn func(*bound)) {
+	a.any(func(b *bound) bool {
+		fn(b)
+		return false
+	})
 }
 
 // usable are the permissions that a role in force lets use at the cell, whatever
@@ -62,12 +86,12 @@ func (a *ask) usable(n int32, r *role) set {
 	}
 	cell := a.cell
 	if cell == anywhere {
-		cell = cellNumber(a.resource.Category, a.resource.Tier)
+		cell = cellNumber(a.resource.Category, a.tier)
 	}
 	s := r.use[cell] | r.use[anywhere]
 	if a.keyed {
 		for i := range a.p.rules.gates {
-			if g := &a.p.rules.gates[i]; g.keys && a.reaches(g, r) && g.tiers>>a.resource.Tier.Effective()&1 != 0 {
+			if g := &a.p.rules.gates[i]; g.keys && a.reaches(g, r) && g.tiers>>a.tier&1 != 0 {
 				s &^= g.permissions
 			}
 		}
@@ -91,9 +115,9 @@ func (a *ask) known(usable set) bool {
 		return true
 	case a.resource.Kind == vitrine.KindImage:
 		return false
-	case a.place.kind == vitrine.KindOrganization:
+	case a.place.is(vitrine.KindOrganization):
 		return a.whole() && a.somewhere()
-	case a.place.kind == vitrine.KindDeployment:
+	case a.place.is(vitrine.KindDeployment):
 		return a.generates()
 	}
 	return false
@@ -105,7 +129,7 @@ func (a *ask) known(usable set) bool {
 func (a *ask) whole() bool {
 	switch a.resource.Kind {
 	case vitrine.KindOrganization, vitrine.KindSystem, vitrine.KindBinding:
-		return a.resource.ID == "" || a.resource.ID == a.place.id
+		return a.resource.ID == "" || a.resource.ID == a.p.scopes.id(a.place.chain[0])
 	}
 	return a.resource.ID == ""
 }
@@ -116,7 +140,7 @@ func (a *ask) somewhere() bool {
 	want := knowing(a.resource.Kind, a.perm)
 	return a.p.anyBorne(a.who, func(b *bound) bool {
 		found := false
-		if b.program == nil && a.inTime(b) && (a.key == nil || a.key.scope == none || a.p.overlaps(b.scope, a.key.scope)) {
+		if b.program() == nil && b.inTime(a.at) && (a.key == nil || a.key.scope == none || a.p.overlaps(b.scope, a.key.scope)) {
 			a.roles(b, func(_ int32, r *role) { found = found || r.on && r.use[anywhere]&want != 0 })
 		}
 		return found
@@ -141,26 +165,20 @@ func (a *ask) knows() bool {
 func (a *ask) generates() bool {
 	o := *a
 	var r vitrine.Resource
-	for _, i := range a.p.scopes[a.place.project].deployments {
-		s := a.p.scopes[i]
+	for _, i := range a.p.scopes.at(a.place.project).site.deployments.numbers {
+		s := a.p.scopes.at(i)
 		if s == a.place {
 			continue
 		}
-		r = vitrine.Resource{Kind: vitrine.KindDeployment, ID: s.id, Scope: s.id, Model: s.model}
+		id := a.p.scopes.id(i)
+		r = vitrine.Resource{Kind: vitrine.KindDeployment, ID: id, Scope: id, Model: s.site.model}
 		o.about(modelGenerate, &r)
-		for _, n := range o.who.bears {
-			h := a.p.held[n]
-			if h == nil {
-				continue
-			}
-			list := h.at(i)
-			for j := range list {
-				if v, _ := o.judge(&list[j], false); v == granted || v == needsMFA {
-					if withheld, _ := o.denied(1 << modelGenerate); withheld == 0 {
-						return true
-					}
-				}
-			}
+		found := o.any(func(b *bound) bool {
+			v, _ := o.judge(b, false)
+			return v == granted || v == needsMFA
+		})
+		if withheld, _ := o.denied(1 << modelGenerate); found && withheld == 0 {
+			return true
 		}
 	}
 	return false

@@ -9,48 +9,36 @@ import (
 // patchPrincipals compiles principals that were put, and whoever they are
 // groups of. None changed its kind and none went. Circles are problems.
 func (p *Policy) patchPrincipals(changed map[vitrine.ID]entry) Problems {
-	fresh := map[vitrine.ID]int32{}
-	p.who = slices.Clone(p.who)
 	var moved []int32 // who is in other groups than before, or in ones that were switched
 	regrouped := map[int32][]vitrine.ID{}
 	for id, x := range changed {
 		now, _ := x.object.(*vitrine.Principal)
-		i, ok := p.whoOf.get(id)
+		i := p.who.add(id)
+		w := p.who.edit(i)
 		var was []vitrine.ID
-		if ok && p.who[i] != nil {
-			w := *p.who[i]
-			if w.object.Disabled != now.Disabled {
-				moved = append(moved, i) // what it gave its members, or does from now on
-			}
-			was, w.object = w.object.Members, now
-			p.who[i] = &w
-		} else {
-			if !ok {
-				i = int32(len(p.who))
-				fresh[id] = i
-				p.who = append(p.who, nil)
-			}
-			p.who[i] = &principal{object: now}
-			moved = append(moved, i)
+		if w.object != nil {
+			was = w.object.Members
 		}
 		if now.Kind == vitrine.Group {
 			regrouped[i] = was
+			if w.object == nil || w.object.Disabled != now.Disabled {
+				moved = append(moved, i) // what it gave its members, or does from now on
+			}
 		}
+		w.self = i
+		w.set(now, x.changed)
 	}
-	p.whoOf = p.whoOf.with(fresh, nil)
 	for g, was := range regrouped {
 		moved = append(moved, p.regroup(g, was)...)
 	}
-	if len(moved) == 0 {
-		return nil
-	}
-	if problems := p.groupCircles(); len(problems) > 0 {
-		return problems
+	climb := climber{p: p, in: func(i int32) []int32 { return p.who.at(i).groups.in }}
+	for g := range regrouped {
+		if up := climb.groups(p.who.at(g).groups.in); slices.Contains(up.reach, g) {
+			return p.nameCircles()
+		}
 	}
 	for _, i := range p.below(moved) {
-		w := *p.who[i]
-		w.reach, w.bears = p.reachOf(i)
-		p.who[i] = &w
+		p.who.edit(i).groups = climb.groups(p.who.at(i).groups.in)
 	}
 	return nil
 }
@@ -58,29 +46,27 @@ func (p *Policy) patchPrincipals(changed map[vitrine.ID]entry) Problems {
 // regroup enters a group's members as they are now and answers those who came
 // or went.
 func (p *Policy) regroup(g int32, was []vitrine.ID) (moved []int32) {
-	w := p.who[g]
-	w.gaps = false
-	now := make(map[int32]bool, len(w.object.Members))
-	for _, id := range w.object.Members {
-		if i, ok := p.whoOf.get(id); ok && p.who[i] != nil {
+	gaps := false
+	now := make(map[int32]bool, len(p.who.at(g).object.Members))
+	for _, id := range p.who.at(g).object.Members {
+		if i, m := p.who.find(id); m.there() {
 			now[i] = true
 		} else {
-			w.gaps = true
+			gaps = true
 		}
 	}
+	p.who.edit(g).gaps = gaps
 	for _, id := range was {
-		if i, ok := p.whoOf.get(id); ok && p.who[i] != nil && !now[i] && slices.Contains(p.who[i].in, g) {
-			m := *p.who[i]
-			m.in = slices.DeleteFunc(slices.Clone(m.in), func(x int32) bool { return x == g })
-			p.who[i] = &m
-			moved = append(moved, i)
+		i, m := p.who.find(id)
+		if !m.there() || now[i] || !slices.Contains(m.groups.in, g) {
+			continue
 		}
+		p.who.edit(i).groups = &groups{in: slices.DeleteFunc(slices.Clone(m.groups.in), func(x int32) bool { return x == g })}
+		moved = append(moved, i)
 	}
 	for i := range now {
-		if !slices.Contains(p.who[i].in, g) {
-			m := *p.who[i]
-			m.in = append(slices.Clip(m.in), g)
-			p.who[i] = &m
+		if in := p.who.at(i).groups.in; !slices.Contains(in, g) {
+			p.who.edit(i).groups = &groups{in: append(slices.Clip(in), g)}
 			moved = append(moved, i)
 		}
 	}
@@ -98,8 +84,8 @@ func (p *Policy) below(some []int32) []int32 {
 		}
 		seen[i] = true
 		all = append(all, i)
-		for _, id := range p.who[i].object.Members {
-			if m, ok := p.whoOf.get(id); ok && p.who[m] != nil {
+		for _, id := range p.who.at(i).object.Members {
+			if m, w := p.who.find(id); w.there() {
 				todo = append(todo, m)
 			}
 		}

@@ -12,7 +12,8 @@ type role struct {
 	object *vitrine.Role
 	on     bool    // not disabled
 	has    []int32 // itself and all roles that it includes, in order of number
-	grants []grant // of all of them that are not disabled
+	live   []int32 // of these itself and those that it includes by way of enabled ones
+	grants []grant // of all of them
 
 	use     [nowhere + 1]set // by cell: what may be used
 	spread  []Cells          // by permission: where it may be used
@@ -37,24 +38,25 @@ func (r *role) includes(other int32) bool {
 	return ok
 }
 
+// activates reports whether holding the role can make the other one active: a
+// disabled role authorizes nothing, neither itself nor by what it includes.
+func (r *role) activates(other int32) bool {
+	_, ok := slices.BinarySearch(r.live, other)
+	return ok
+}
+
 // buildRoles compiles all roles anew; numbers stay. Circles are problems.
 func (p *Policy) buildRoles() Problems {
 	all := p.Objects(vitrine.KindRole)
-	fresh := map[vitrine.ID]int32{}
-	was := p.roles
-	p.roles = make([]*role, len(was), len(was)+len(all))
 	for _, o := range all {
-		id := o.Ref().ID
-		i, ok := p.roleOf.get(id)
-		if !ok {
-			i = int32(len(p.roles))
-			p.roles = append(p.roles, nil)
-			fresh[id] = i
-		}
-		x, _ := o.(*vitrine.Role)
-		p.roles[i] = &role{object: x, on: !x.Disabled}
+		p.roleIDs.add(o.Ref().ID)
 	}
-	p.roleOf = p.roleOf.with(fresh, nil)
+	p.roles = make([]*role, p.roleIDs.n)
+	for _, o := range all {
+		x, _ := o.(*vitrine.Role)
+		n, _ := p.roleNumber(x.ID)
+		p.roles[n] = &role{object: x, on: !x.Disabled}
+	}
 	g := newGraph("includes", "roles include each other", func(id vitrine.ID) []vitrine.ID {
 		if r := p.role(id); r != nil {
 			return r.object.Includes
@@ -72,25 +74,28 @@ func (p *Policy) buildRoles() Problems {
 			r.compile(p)
 		}
 	}
+	p.rankRoles()
 	return nil
 }
 
 // compile joins a role with those that it includes, which are compiled.
 func (r *role) compile(p *Policy) {
-	own, _ := p.roleOf.get(r.object.ID)
-	r.has = []int32{own}
+	own, _ := p.roleNumber(r.object.ID)
+	r.has, r.live = []int32{own}, []int32{own}
 	for _, id := range r.object.Includes {
-		if i, ok := p.roleOf.get(id); ok && p.roles[i] != nil {
-			r.has = append(r.has, p.roles[i].has...)
+		o := p.role(id)
+		if o == nil {
+			continue
+		}
+		if r.has = append(r.has, o.has...); o.on {
+			r.live = append(r.live, o.live...)
 		}
 	}
-	slices.Sort(r.has)
-	r.has = slices.Compact(r.has)
-	for _, i := range r.has {
-		if o := p.roles[i].object; !o.Disabled || i == own {
-			for j := range o.Grants {
-				r.grants = append(r.grants, newGrant(o.ID, &o.Grants[j]))
-			}
+	r.has, r.live = sortedSet(r.has), sortedSet(r.live)
+	for _, i := range r.live {
+		o := p.roles[i].object
+		for j := range o.Grants {
+			r.grants = append(r.grants, newGrant(o.ID, &o.Grants[j]))
 		}
 	}
 	for i := range r.grants {
@@ -103,6 +108,11 @@ func (r *role) compile(p *Policy) {
 			r.spread[bits.TrailingZeros64(uint64(s))] |= 1 << i
 		}
 	}
+}
+
+func sortedSet(all []int32) []int32 {
+	slices.Sort(all)
+	return slices.Clip(slices.Compact(all))
 }
 
 func newGrant(id vitrine.ID, g *vitrine.Grant) grant {

@@ -10,12 +10,12 @@ import (
 
 // rules are the compiled denies and constraints that decisions look at.
 type rules struct {
-	denies  [][]deny // by scope; nil where there are none at all
+	denied  []int32           // scopes on which deny rules hang
+	lone    map[int32][]int32 // by project: the datasets on which a rule hangs, sorted
 	gates   []gate
 	formats []formatRule
 	duties  []duty
 	sides   []uint64 // by role: the sides of duties on which it stands; nil where there are no duties
-	stands  []uint64 // by principal: those on which the roles of its bindings stand
 }
 
 // deny is a compiled deny rule.
@@ -30,9 +30,7 @@ type deny struct {
 // hits reports whether the rule is about a principal. A disabled group still
 // puts its members under the rule, and spares them from it no more.
 func (d *deny) hits(w *principal) bool {
-	reaches := func(i int32) bool { return slices.Contains(w.reach, i) }
-	spares := func(i int32) bool { return slices.Contains(w.bears, i) }
-	return (d.everyone || slices.ContainsFunc(d.principals, reaches)) && !slices.ContainsFunc(d.except, spares)
+	return (d.everyone || slices.ContainsFunc(d.principals, w.reaches)) && !slices.ContainsFunc(d.except, w.bears)
 }
 
 // gate is a compiled constraint on how permissions are used: with a fresh second
@@ -78,6 +76,9 @@ func tierBits(tiers []vitrine.Tier) uint8 {
 
 // buildRules compiles denies and constraints anew. Roles are compiled.
 func (p *Policy) buildRules() {
+	for _, s := range p.rules.denied {
+		p.scopes.edit(s).denies = nil
+	}
 	p.rules = rules{}
 	for _, o := range p.Objects(vitrine.KindDeny) {
 		d, _ := o.(*vitrine.Deny)
@@ -88,7 +89,7 @@ func (p *Policy) buildRules() {
 		c, _ := o.(*vitrine.Constraint)
 		at := p.orgScope
 		if c.Scope != "" {
-			at, _ = p.scopeOf.get(c.Scope)
+			at, _ = p.scopes.find(c.Scope)
 		}
 		switch c.Kind {
 		case vitrine.MFA, vitrine.Keys:
@@ -99,29 +100,60 @@ func (p *Policy) buildRules() {
 			sides = p.addDuty(c, at, sides)
 		}
 	}
-	p.standSides()
+	p.rules.lone = map[int32][]int32{}
+	for _, s := range p.rules.denied {
+		p.setApart(s)
+	}
+	for i := range p.rules.gates {
+		p.setApart(p.rules.gates[i].scope)
+	}
+	for i := range p.rules.duties {
+		p.setApart(p.rules.duties[i].scope)
+	}
+}
+
+// setApart notes that a rule hangs on a scope, which if it is a dataset is not
+// like its neighbours.
+func (p *Policy) setApart(scope int32) {
+	if scope == none || !p.scopes.at(scope).is(vitrine.KindDataset) {
+		return
+	}
+	s := p.scopes.at(scope)
+	if i, there := slices.BinarySearch(p.rules.lone[s.project], scope); !there {
+		p.rules.lone[s.project] = slices.Insert(p.rules.lone[s.project], i, scope)
+	}
+}
+
+// denies are the deny rules that hang on a scope.
+func (p *Policy) denies(scope int32) []deny {
+	if d := p.scopes.at(scope).denies; d != nil {
+		return *d
+	}
+	return nil
 }
 
 func (p *Policy) addDeny(d *vitrine.Deny) {
-	at, ok := p.scopeOf.get(d.Scope)
+	at, ok := p.scope(d.Scope)
 	if !ok {
 		return
 	}
 	c := deny{id: d.ID, permissions: setOf(d.Permissions, including), everyone: slices.Contains(d.Principals, vitrine.Everyone)}
 	for _, id := range d.Principals {
-		if i, ok := p.whoOf.get(id); ok {
+		if i, w := p.who.find(id); w != nil {
 			c.principals = append(c.principals, i)
 		}
 	}
 	for _, id := range d.Except {
-		if i, ok := p.whoOf.get(id); ok {
+		if i, w := p.who.find(id); w != nil {
 			c.except = append(c.except, i)
 		}
 	}
-	if p.rules.denies == nil {
-		p.rules.denies = make([][]deny, len(p.scopes))
+	s := p.scopes.edit(at)
+	if s.denies == nil {
+		p.rules.denied = append(p.rules.denied, at)
+		s.denies = new([]deny)
 	}
-	p.rules.denies[at] = append(p.rules.denies[at], c)
+	*s.denies = append(*s.denies, c)
 }
 
 func (p *Policy) addGate(c *vitrine.Constraint, at int32) {
@@ -130,7 +162,7 @@ func (p *Policy) addGate(c *vitrine.Constraint, at int32) {
 	if len(c.Permissions) > 0 {
 		g.permissions = setOf(c.Permissions, including)
 	}
-	if i, ok := p.roleOf.get(c.Role); ok {
+	if i, ok := p.roleNumber(c.Role); ok {
 		g.role = i
 	}
 	p.rules.gates = append(p.rules.gates, g)
@@ -144,8 +176,8 @@ func (p *Policy) addDuty(c *vitrine.Constraint, at int32, side int) int {
 	for i := range c.Sets {
 		bit := uint64(1) << side
 		d.sides |= bit
-		for j, r := range p.roles {
-			if r != nil && p.stands(r, &c.Sets[i]) {
+		for j := range p.rules.sides {
+			if r := p.roles[j]; r != nil && p.stands(r, &c.Sets[i]) {
 				p.rules.sides[j] |= bit
 			}
 		}
@@ -160,7 +192,7 @@ func (p *Policy) addDuty(c *vitrine.Constraint, at int32, side int) int {
 // categories.
 func (p *Policy) stands(r *role, s *vitrine.RoleSet) bool {
 	for _, id := range s.Roles {
-		if i, ok := p.roleOf.get(id); ok && r.includes(i) {
+		if i, ok := p.roleNumber(id); ok && r.includes(i) {
 			return true
 		}
 	}
@@ -180,24 +212,25 @@ func (p *Policy) stands(r *role, s *vitrine.RoleSet) bool {
 	return false
 }
 
-// standSides notes for each principal on which sides its bindings' roles stand,
-// so that a decision passes over duties that it cannot break.
+// standSides notes of what everybody holds on which sides its roles stand, so
+// that a decision passes over duties that it cannot break.
 func (p *Policy) standSides() {
-	p.rules.stands = nil
-	if len(p.rules.duties) == 0 {
-		return
-	}
-	p.rules.stands = make([]uint64, len(p.held))
-	for i, h := range p.held {
-		p.rules.stands[i] = p.sidesOf(h)
+	for i := range p.who.n {
+		h := p.who.at(i).held
+		if h == nil || h.sides == p.sidesOf(h.list) {
+			continue
+		}
+		n := *h
+		n.sides = p.sidesOf(h.list)
+		p.who.edit(i).held = &n
 	}
 }
 
-func (p *Policy) sidesOf(h *held) uint64 {
+func (p *Policy) sidesOf(list []bound) uint64 {
 	var sides uint64
-	if h != nil {
-		for i := range h.list {
-			sides |= p.rules.sides[h.list[i].role]
+	if p.rules.sides != nil {
+		for i := range list {
+			sides |= p.rules.sides[list[i].role]
 		}
 	}
 	return sides

@@ -20,7 +20,7 @@ import (
 // and of anything else itself. Budgets and conditions of a key hold for its
 // sessions.
 func (p *Policy) KeyOf(credential vitrine.ID) vitrine.ID {
-	if k, ok := p.keys.get(credential); ok && k != nil && k.object.Session() {
+	if k := p.key(credential); k != nil && k.object.Session() {
 		return k.object.Parent
 	}
 	return credential
@@ -29,8 +29,8 @@ func (p *Policy) KeyOf(credential vitrine.ID) vitrine.ID {
 // parentLives reports whether the key that a session was started with still is
 // one of the same holder.
 func (p *Policy) parentLives(session *key, at time.Time) bool {
-	k, ok := p.keys.get(session.object.Parent)
-	return ok && k != nil && !k.object.Session() && k.principal == session.principal && k.person == session.person && k.live(p.who[k.principal], at)
+	k := p.key(session.object.Parent)
+	return k != nil && !k.object.Session() && k.principal == session.principal && k.person == session.person && k.live(p.who.at(k.principal), at)
 }
 
 // ownSession reports whether a change starts or changes a session of by's own:
@@ -57,13 +57,14 @@ func (a *admission) givesSession(at vitrine.Ref, was, now *vitrine.Key) error {
 		}
 		active = was.Roles
 	}
-	for _, id := range now.Roles {
-		if slices.Contains(active, id) {
-			continue
-		}
+	more := lacking(now.Roles, active)
+	for _, id := range more {
 		if err := a.activates(at, was, now, id); err != nil {
 			return err
 		}
+	}
+	if len(more) == 0 {
+		return nil // to drop one is never too early
 	}
 	return a.after.together(at, now, a.at)
 }

@@ -7,10 +7,14 @@ import (
 	"vitrine.dev/vitrine"
 )
 
-// Visible lists, by id, the objects of a kind on which s may use perm: exactly
-// those that Decide would allow one by one.
+// Visible lists the objects of a kind on which s may use perm: exactly those
+// that Decide would allow one by one. They come by id, datasets and deployments
+// by project first.
 func (p *Policy) Visible(s *Subject, perm vitrine.Permission, k vitrine.Kind, at time.Time) []vitrine.ID {
 	q := Question{Subject: *s, Permission: perm, At: at}
+	if k == vitrine.KindDataset || k == vitrine.KindDeployment {
+		return p.visibleIn(&q, k)
+	}
 	// Objects of one kind at one scope differ by their owner alone.
 	known := map[vitrine.ID]bool{}
 	var all []vitrine.ID
@@ -26,6 +30,47 @@ func (p *Policy) Visible(s *Subject, perm vitrine.Permission, k vitrine.Kind, at
 		if ok {
 			all = append(all, o.Ref().ID)
 		}
+	}
+	return all
+}
+
+// visibleIn is Visible for what lies in projects.
+func (p *Policy) visibleIn(q *Question, k vitrine.Kind) []vitrine.ID {
+	q.Resource.Kind = k
+	var a, o ask
+	if !a.begin(p, q, new(vitrine.Decision)) {
+		return nil
+	}
+	var person *ask
+	if a.person != none {
+		o = a.principal()
+		o.about(a.perm, a.resource)
+		person = &o
+	}
+	var few [16]lot
+	seen, n := few[:0], 0
+	for _, lot := range lotsOf(&a, person, k, true) {
+		q.Resource = vitrine.Resource{Kind: k, ID: lot.ids[0], Scope: lot.ids[0]}
+		if d, ok := p.Dataset(lot.ids[0]); ok && len(lot.ids) == 1 {
+			q.Resource.Owner = d.Owner
+		}
+		a.about(a.perm, &q.Resource)
+		if !a.permits() {
+			continue
+		}
+		if person != nil {
+			if o.about(o.perm, &q.Resource); !o.permits() {
+				continue
+			}
+		}
+		seen, n = append(seen, lot), n+len(lot.ids)
+	}
+	if n == 0 {
+		return nil
+	}
+	all := make([]vitrine.ID, 0, n)
+	for _, lot := range seen {
+		all = append(all, lot.ids...)
 	}
 	return all
 }
@@ -48,7 +93,7 @@ func (p *Policy) permits(q *Question) (allow, owned bool) {
 }
 
 func (a *ask) permits() bool {
-	if b, _ := a.find(new(vitrine.Decision)); b == nil {
+	if b, _ := a.find(); b == nil {
 		return false
 	}
 	code, _, _ := a.withhold()

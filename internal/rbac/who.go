@@ -30,8 +30,9 @@ func (p *Policy) Who(perm vitrine.Permission, r vitrine.Resource, at time.Time) 
 	}
 	candidates := p.holders(n)
 	var all []Holder
-	for i, w := range p.who {
-		if !w.active() || !slices.ContainsFunc(w.bears, func(h int32) bool { return candidates[h] }) {
+	for i := range p.who.n {
+		w := p.who.at(i)
+		if !w.active() || !candidates[i] && !slices.ContainsFunc(w.groups.bears, func(h int32) bool { return candidates[h] }) {
 			continue
 		}
 		s := Subject{Principal: w.object.ID}
@@ -40,7 +41,7 @@ func (p *Policy) Who(perm vitrine.Permission, r vitrine.Resource, at time.Time) 
 		if code, _, _ := a.withhold(); code != "" {
 			continue
 		}
-		if h, ok := a.holder(int32(i)); ok {
+		if h, ok := a.holder(); ok {
 			all = append(all, h)
 		}
 	}
@@ -50,10 +51,11 @@ func (p *Policy) Who(perm vitrine.Permission, r vitrine.Resource, at time.Time) 
 
 // holders are the principals that hold bindings at a scope or above.
 func (p *Policy) holders(at int32) []bool {
-	some := make([]bool, len(p.who))
-	for i, h := range p.held {
-		if h != nil {
-			some[i] = slices.ContainsFunc(p.scopes[at].above(), func(s int32) bool { return len(h.at(s)) > 0 })
+	some := make([]bool, p.who.n)
+	place := p.scopes.at(at)
+	for i := range some {
+		if w := p.who.at(int32(i)); w.marks&place.marks != 0 {
+			some[i] = slices.ContainsFunc(place.above(), func(s int32) bool { return len(w.held.at(s)) > 0 })
 		}
 	}
 	return some
@@ -61,30 +63,20 @@ func (p *Policy) holders(at int32) []bool {
 
 // holder is the caller with the first binding that grants what is asked without
 // a condition, or else the first that does with one.
-func (a *ask) holder(who int32) (Holder, bool) {
-	var best *Holder
-	for _, n := range a.who.bears {
-		h := a.p.held[n]
-		if h == nil {
-			continue
+func (a *ask) holder() (Holder, bool) {
+	var best *bound
+	var conditional bool
+	a.any(func(b *bound) bool {
+		a.assume.used = false
+		if v, _ := a.judge(b, false); v == granted && (best == nil || !a.assume.used) {
+			best, conditional = b, a.assume.used
 		}
-		for _, s := range a.place.above() {
-			list := h.at(s)
-			for i := range list {
-				a.assume.used = false
-				if v, _ := a.judge(&list[i], false); v != granted || best != nil && a.assume.used {
-					continue
-				}
-				best = &Holder{Principal: a.who.object.ID, Kind: a.who.object.Kind, Binding: list[i].ID, Role: list[i].Role,
-					Path: a.p.path(who, n), Conditional: a.assume.used}
-				if !best.Conditional {
-					return *best, true
-				}
-			}
-		}
-	}
+		return best != nil && !conditional
+	})
 	if best == nil {
 		return Holder{}, false
 	}
-	return *best, true
+	by, _ := a.p.binding(best.id)
+	return Holder{Principal: a.who.object.ID, Kind: a.who.object.Kind, Binding: best.id, Role: a.p.roleID(best.role),
+		Path: a.p.path(a.who.self, by), Conditional: conditional}, true
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"sync"
 )
 
 // window is how much of a container is in memory at once.
@@ -38,11 +39,16 @@ type walker struct {
 	pic   picture
 }
 
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, window) }}
+
 func walk(r io.ReaderAt, size int64, b Bounds) (picture, error) {
 	if size > b.Bytes {
 		return picture{}, tooLarge(CodeBytes, "The picture has more than %d bytes. Send a smaller one.", b.Bytes)
 	}
-	w := &walker{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, max(size, 0)), window), size: size, b: b}
+	in := readers.Get().(*bufio.Reader)
+	in.Reset(io.NewSectionReader(r, 0, max(size, 0)))
+	defer func() { in.Reset(nil); readers.Put(in) }()
+	w := &walker{r: in, size: size, b: b}
 	head, err := w.r.Peek(int(min(max(size, 0), 512)))
 	if err != nil {
 		return picture{}, reading(err)
