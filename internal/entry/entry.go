@@ -193,14 +193,14 @@ func Open(e *vitrine.Entry, parts []Part, s Sealer) error {
 		if err != nil {
 			return fmt.Errorf("open a personal part of entry %d: %w", e.Seq, err)
 		}
-		r := reader{b: plain}
+		r := reader{s: string(plain)}
 		switch part.Kind {
 		case ActorPart:
 			e.Personal.Address, e.Personal.UserAgent = r.text(), r.text()
 		case EndUserPart:
 			e.Personal.EndUser = r.text()
 		}
-		if r.bad || len(r.b) > 0 {
+		if r.bad || len(r.s) > 0 {
 			return fmt.Errorf("%w: personal part of entry %d", ErrMalformed, e.Seq)
 		}
 	}

@@ -42,7 +42,7 @@ func Append(b []byte, e *vitrine.Entry, parts []Part) []byte {
 // Parse takes a leaf apart; Personal stays empty, its parts sealed. An error
 // wraps ErrMalformed.
 func Parse(leaf []byte) (*vitrine.Entry, []Part, error) {
-	r := reader{b: leaf}
+	r := reader{s: string(leaf)}
 	if v := r.byte(); v != Version {
 		return nil, nil, fmt.Errorf("%w: version %d", ErrMalformed, v)
 	}
@@ -59,13 +59,13 @@ func Parse(leaf []byte) (*vitrine.Entry, []Part, error) {
 	e.Alert = r.text()
 	parts := make([]Part, 0, 2)
 	for n := r.byte(); n > 0 && !r.bad; n-- {
-		parts = append(parts, Part{r.byte(), r.text(), r.bytes()})
+		parts = append(parts, Part{r.byte(), r.text(), []byte(r.bytes())})
 	}
 	if r.bad {
 		return nil, nil, fmt.Errorf("%w: it ends early or holds what is no text", ErrMalformed)
 	}
-	if len(r.b) > 0 {
-		return nil, nil, fmt.Errorf("%w: %d bytes after its end", ErrMalformed, len(r.b))
+	if len(r.s) > 0 {
+		return nil, nil, fmt.Errorf("%w: %d bytes after its end", ErrMalformed, len(r.s))
 	}
 	return e, parts, nil
 }
@@ -79,48 +79,54 @@ func appendText(b []byte, s string) []byte {
 }
 
 // reader takes fields off the front; after the first that is not there, bad is
-// set and all others are empty.
+// set and all others are empty. Texts are parts of one string: a leaf has so
+// many that each of its own would cost more than all the rest.
 type reader struct {
-	b   []byte
+	s   string
 	bad bool
 }
 
-func (r *reader) take(n int) []byte {
-	if r.bad || len(r.b) < n {
-		r.bad, r.b = true, nil
-		return nil
+func (r *reader) take(n int) string {
+	if r.bad || len(r.s) < n {
+		r.bad, r.s = true, ""
+		return ""
 	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
+	s := r.s[:n]
+	r.s = r.s[n:]
+	return s
 }
 
 func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
+	if s := r.take(1); s != "" {
+		return s[0]
 	}
 	return 0
 }
 
 func (r *reader) int() int64 {
-	if b := r.take(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
+	s := r.take(8)
+	if s == "" {
+		return 0
 	}
-	return 0
+	return int64(s[0])<<56 | int64(s[1])<<48 | int64(s[2])<<40 | int64(s[3])<<32 |
+		int64(s[4])<<24 | int64(s[5])<<16 | int64(s[6])<<8 | int64(s[7])
 }
 
-func (r *reader) bytes() []byte {
-	n := r.take(2)
-	if n == nil {
-		return nil
+func (r *reader) bytes() string {
+	s := r.take(2)
+	if s == "" {
+		return ""
 	}
-	return r.take(int(binary.BigEndian.Uint16(n)))
+	return r.take(int(s[0])<<8 | int(s[1]))
 }
 
 func (r *reader) text() string {
-	s := string(r.bytes())
-	if len(s) > MaxText || !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		r.bad, r.b = true, nil
+	s := r.bytes()
+	if s == "" {
+		return ""
+	}
+	if len(s) > MaxText || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+		r.bad, r.s = true, ""
 		return ""
 	}
 	return s

@@ -1,15 +1,20 @@
 // Package merkle is the arithmetic of the log: hashes as in RFC 6962, compact
-// ranges, and proofs of inclusion and consistency.
+// ranges, tiles as in C2SP tlog-tiles, and proofs of inclusion and consistency.
 //
 // It knows nothing of entries, storage or signatures: a leaf is bytes, and
-// whoever proves says how leaf hashes are read. The tree over n leaves is the
-// one of RFC 6962 §2.1, the hash is SHA-256, and the root of the empty tree is
-// SHA-256 of nothing, so every other implementation of that RFC checks what is
-// proved here.
+// whoever proves says how tiles are read. The tree over n leaves is the one of
+// RFC 6962 §2.1, the hash is SHA-256, and the root of the empty tree is SHA-256
+// of nothing, so every other implementation of that RFC checks what is proved
+// here.
+//
+// A Range is enough to append and to know the root; an Edge also cuts tiles,
+// from which any hash of the tree is a few reads away. A proof therefore costs
+// the same few reads at a thousand entries as at ten million.
 //
 // The one invariant: a Range of size n holds exactly the roots of the perfect
 // subtrees that n decomposes into, so equal leaves always give an equal Range,
-// on every node and after every restart.
+// on every node and after every restart. That of an Edge is the same, tile by
+// tile.
 package merkle
 
 import (
@@ -17,10 +22,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/bits"
+	"slices"
 
-	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
@@ -30,8 +34,16 @@ type Hash [sha256.Size]byte
 // String is the hash in base64, as checkpoints write it.
 func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
+// usualLeaf is up to how many bytes a leaf is hashed in one piece, on the stack.
+const usualLeaf = 1024
+
 // Leaf is the hash of a leaf: SHA-256(0x00 || leaf).
 func Leaf(leaf []byte) Hash {
+	if len(leaf) < usualLeaf {
+		var b [usualLeaf]byte
+		b[0] = rfc6962.RFC6962LeafHashPrefix
+		return sha256.Sum256(b[:1+copy(b[1:], leaf)])
+	}
 	var h Hash
 	d := sha256.New()
 	d.Write([]byte{rfc6962.RFC6962LeafHashPrefix})
@@ -49,65 +61,50 @@ func Node(left, right Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
-func hashChildren(left, right []byte) []byte {
-	h := Node(Hash(left), Hash(right))
-	return h[:]
-}
-
-var factory = &compact.RangeFactory{Hash: hashChildren}
-
 // Range is a compact range from leaf 0: enough to append and to know the root.
 // The zero Range is the empty log. It is not safe for concurrent use.
 type Range struct {
-	r *compact.Range
-}
-
-func (r *Range) inner() *compact.Range {
-	if r.r == nil {
-		r.r = factory.NewEmptyRange(0)
-	}
-	return r.r
+	size  uint64
+	nodes []Hash // roots of the perfect subtrees, the largest first
 }
 
 // Append adds the hash of the next leaf.
 func (r *Range) Append(h Hash) {
-	// Appending one hash to a range cannot fail: the end only grows.
-	if err := r.inner().Append(h[:], nil); err != nil {
-		panic(fmt.Sprintf("merkle: append: %v", err))
+	for s := r.size; s&1 == 1; s >>= 1 {
+		last := len(r.nodes) - 1
+		h = Node(r.nodes[last], h)
+		r.nodes = r.nodes[:last]
 	}
+	r.nodes = append(r.nodes, h)
+	r.size++
 }
 
 // Size is how many leaves there are.
-func (r *Range) Size() int64 { return int64(r.inner().End()) }
+func (r *Range) Size() int64 { return int64(r.size) }
 
 // Root is the root hash of the tree over all leaves.
 func (r *Range) Root() Hash {
-	if r.Size() == 0 {
+	if r.size == 0 {
 		return sha256.Sum256(nil)
 	}
-	root, err := r.inner().GetRootHash(nil)
-	if err != nil { // only of a range that does not begin at 0
-		panic(fmt.Sprintf("merkle: root: %v", err))
+	last := len(r.nodes) - 1
+	root := r.nodes[last]
+	for _, n := range slices.Backward(r.nodes[:last]) {
+		root = Node(n, root)
 	}
-	return Hash(root)
+	return root
 }
 
 // Clone is a copy that can grow on its own.
-func (r *Range) Clone() *Range {
-	hashes := r.inner().Hashes()
-	c, err := factory.NewRange(0, r.inner().End(), append([][]byte(nil), hashes...))
-	if err != nil { // the number of hashes always fits the size
-		panic(fmt.Sprintf("merkle: clone: %v", err))
-	}
-	return &Range{c}
-}
+func (r *Range) Clone() *Range { return &Range{r.size, slices.Clone(r.nodes)} }
 
 // MarshalBinary is the size as 8 bytes, big-endian, and the hashes of the
 // perfect subtrees from left to right, 32 bytes each.
 func (r *Range) MarshalBinary() ([]byte, error) {
-	b := binary.BigEndian.AppendUint64(nil, r.inner().End())
-	for _, h := range r.inner().Hashes() {
-		b = append(b, h...)
+	b := make([]byte, 0, 8+len(r.nodes)*sha256.Size)
+	b = binary.BigEndian.AppendUint64(b, r.size)
+	for i := range r.nodes {
+		b = append(b, r.nodes[i][:]...)
 	}
 	return b, nil
 }
@@ -124,14 +121,28 @@ func (r *Range) UnmarshalBinary(b []byte) error {
 	if size>>63 != 0 || len(b) != bits.OnesCount64(size)*sha256.Size {
 		return errRange
 	}
-	hashes := make([][]byte, 0, len(b)/sha256.Size)
-	for ; len(b) > 0; b = b[sha256.Size:] {
-		hashes = append(hashes, append([]byte(nil), b[:sha256.Size]...))
-	}
-	c, err := factory.NewRange(0, size, hashes)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errRange, err)
-	}
-	r.r = c
+	nodes, _ := Split(b) // whose length was just checked
+	r.size, r.nodes = size, nodes
 	return nil
+}
+
+// Join is hashes as bytes, one after the other.
+func Join(hashes []Hash) []byte {
+	b := make([]byte, 0, len(hashes)*sha256.Size)
+	for i := range hashes {
+		b = append(b, hashes[i][:]...)
+	}
+	return b
+}
+
+// Split takes apart what Join joined; ok is false for any other length.
+func Split(b []byte) (hashes []Hash, ok bool) {
+	if len(b)%sha256.Size != 0 {
+		return nil, false
+	}
+	hashes = make([]Hash, len(b)/sha256.Size)
+	for i := range hashes {
+		hashes[i] = Hash(b[i*sha256.Size:])
+	}
+	return hashes, true
 }

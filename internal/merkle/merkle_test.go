@@ -66,7 +66,17 @@ func (s *second) add(t *testing.T, leaf []byte) {
 	s.leaves = append(s.leaves, merkle.Leaf(leaf))
 }
 
-func (s *second) read(from, to int64) ([]merkle.Hash, error) { return s.leaves[from:to], nil }
+// read answers tiles made from the other implementation's hashes.
+func (s *second) read(tiles []merkle.Tile) ([][]merkle.Hash, error) {
+	all := make([][]merkle.Hash, len(tiles))
+	for i, t := range tiles {
+		for n := range int64(t.Width) {
+			h := s.hashes[tlog.StoredHashIndex(t.Level*8, t.Index*merkle.TileWidth+n)]
+			all[i] = append(all[i], merkle.Hash(h))
+		}
+	}
+	return all, nil
+}
 
 func grow(t *testing.T, n int) (*second, []merkle.Hash) {
 	t.Helper()
@@ -148,29 +158,6 @@ func TestConsistencyAgreesWithTlog(t *testing.T) {
 	}
 }
 
-func TestLongRunsAreReadInPieces(t *testing.T) {
-	const n = 3*merkle.MaxRun + 7
-	var r merkle.Range
-	leaves := make([]merkle.Hash, n)
-	for i := range leaves {
-		leaves[i] = merkle.Leaf(fmt.Appendf(nil, "%d", i))
-		r.Append(leaves[i])
-	}
-	read := func(from, to int64) ([]merkle.Hash, error) {
-		if to-from > merkle.MaxRun {
-			t.Errorf("asked for %d leaves at once, want at most %d", to-from, merkle.MaxRun)
-		}
-		return leaves[from:to], nil
-	}
-	p, err := merkle.ProveInclusion(n-1, n, read)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := merkle.VerifyInclusion(p, n-1, n, leaves[n-1], r.Root()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestProofsOutsideTheLog(t *testing.T) {
 	s, roots := grow(t, 3)
 	broken := errors.New("disk")
@@ -183,11 +170,15 @@ func TestProofsOutsideTheLog(t *testing.T) {
 		{"backwards", func() error { _, err := merkle.ProveConsistency(3, 2, s.read); return err }},
 		{"negative", func() error { _, err := merkle.ProveConsistency(-1, 2, s.read); return err }},
 		{"short read", func() error {
-			_, err := merkle.ProveInclusion(0, 3, func(int64, int64) ([]merkle.Hash, error) { return nil, nil })
+			_, err := merkle.ProveInclusion(0, 3, func([]merkle.Tile) ([][]merkle.Hash, error) { return nil, nil })
+			return err
+		}},
+		{"narrow tile", func() error {
+			_, err := merkle.ProveInclusion(0, 3, func([]merkle.Tile) ([][]merkle.Hash, error) { return [][]merkle.Hash{s.leaves[:2]}, nil })
 			return err
 		}},
 		{"failed read", func() error {
-			_, err := merkle.ProveInclusion(0, 3, func(int64, int64) ([]merkle.Hash, error) { return nil, broken })
+			_, err := merkle.ProveInclusion(0, 3, func([]merkle.Tile) ([][]merkle.Hash, error) { return nil, broken })
 			return err
 		}},
 		{"verify leaf below", func() error { return merkle.VerifyInclusion(nil, -1, 3, s.leaves[0], roots[3]) }},
@@ -254,19 +245,5 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Append(h)
-	}
-}
-
-func BenchmarkProveInclusion(b *testing.B) {
-	const n = 1 << 14
-	leaves := make([]merkle.Hash, n)
-	for i := range leaves {
-		leaves[i] = merkle.Leaf([]byte{byte(i), byte(i >> 8)})
-	}
-	read := func(from, to int64) ([]merkle.Hash, error) { return leaves[from:to], nil }
-	for b.Loop() {
-		if _, err := merkle.ProveInclusion(n/2, n, read); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

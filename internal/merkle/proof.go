@@ -4,17 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 )
-
-// Leaves answers the hashes of the leaves [from, to), all of them. A proof
-// asks for runs of at most MaxRun.
-type Leaves func(from, to int64) ([]Hash, error)
-
-// MaxRun is the longest run of leaf hashes that a proof asks for at once.
-const MaxRun = 4096
 
 // ErrProof says that a proof does not hold: what it is about is not in the
 // log, or one log does not continue the other.
@@ -26,7 +18,7 @@ var (
 )
 
 // ProveInclusion proves that leaf index is in the log of the given size.
-func ProveInclusion(index, size int64, leaves Leaves) ([]Hash, error) {
+func ProveInclusion(index, size int64, read Reader) ([]Hash, error) {
 	if index < 0 || index >= size {
 		return nil, fmt.Errorf("%w: leaf %d of %d", errBounds, index, size)
 	}
@@ -34,12 +26,12 @@ func ProveInclusion(index, size int64, leaves Leaves) ([]Hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prove(nodes, leaves)
+	return prove(nodes, size, read)
 }
 
 // ProveConsistency proves that the log of size to continues the log of size
 // from: nothing before from was changed, dropped or moved.
-func ProveConsistency(from, to int64, leaves Leaves) ([]Hash, error) {
+func ProveConsistency(from, to int64, read Reader) ([]Hash, error) {
 	if from < 0 || from > to {
 		return nil, fmt.Errorf("%w: from %d to %d", errBounds, from, to)
 	}
@@ -47,7 +39,7 @@ func ProveConsistency(from, to int64, leaves Leaves) ([]Hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prove(nodes, leaves)
+	return prove(nodes, to, read)
 }
 
 // VerifyInclusion checks that a leaf with this hash is leaf index of the log
@@ -77,16 +69,26 @@ func VerifyConsistency(p []Hash, from, to int64, fromRoot, toRoot Hash) error {
 	return nil
 }
 
-func prove(nodes proof.Nodes, leaves Leaves) ([]Hash, error) {
-	hashes := make([][]byte, 0, len(nodes.IDs))
-	for _, id := range nodes.IDs {
-		h, err := subtree(id, leaves)
+func prove(nodes proof.Nodes, size int64, read Reader) ([]Hash, error) {
+	if len(nodes.IDs) == 0 {
+		return nil, nil
+	}
+	v, err := look(nodes.IDs, size, read)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([][]byte, len(nodes.IDs))
+	for i, id := range nodes.IDs {
+		h, err := v.node(id, size)
 		if err != nil {
 			return nil, err
 		}
-		hashes = append(hashes, h[:])
+		hashes[i] = h[:]
 	}
-	hashes, err := nodes.Rehash(hashes, hashChildren)
+	hashes, err = nodes.Rehash(hashes, func(left, right []byte) []byte {
+		h := Node(Hash(left), Hash(right))
+		return h[:]
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -95,27 +97,6 @@ func prove(nodes proof.Nodes, leaves Leaves) ([]Hash, error) {
 		p[i] = Hash(h)
 	}
 	return p, nil
-}
-
-// subtree is the hash of a perfect subtree, from its leaves.
-func subtree(id compact.NodeID, leaves Leaves) (Hash, error) {
-	begin, end := id.Coverage()
-	var r Range
-	for from := int64(begin); from < int64(end); {
-		to := min(from+MaxRun, int64(end))
-		run, err := leaves(from, to)
-		if err != nil {
-			return Hash{}, fmt.Errorf("read leaves %d to %d: %w", from, to, err)
-		}
-		if int64(len(run)) != to-from {
-			return Hash{}, fmt.Errorf("%w: %d of leaves %d to %d", errBounds, len(run), from, to)
-		}
-		for _, h := range run {
-			r.Append(h)
-		}
-		from = to
-	}
-	return r.Root(), nil
 }
 
 func byteSlices(p []Hash) [][]byte {

@@ -150,13 +150,26 @@ func TestStreamReadsAnyRange(t *testing.T) {
 	}
 }
 
-// readAll opens and reads a whole stream.
+// readAll opens and reads a whole stream, both ways.
 func readAll(s []byte, k seal.Key) ([]byte, error) {
+	whole, werr := seal.AppendOpen([]byte("before"), s, k)
 	r, n, err := seal.NewReaderAt(bytes.NewReader(s), int64(len(s)), k)
 	if err != nil {
-		return nil, err
+		return nil, same(werr, err)
 	}
-	return io.ReadAll(io.NewSectionReader(r, 0, n))
+	got, err := io.ReadAll(io.NewSectionReader(r, 0, n))
+	if err == nil && string(whole) != "before"+string(got) {
+		return nil, fmt.Errorf("a stream read in parts holds %d bytes, as a whole %d", len(got), len(whole))
+	}
+	return got, same(werr, err)
+}
+
+// same is err, unless one way has failed and the other has not.
+func same(whole, parts error) error {
+	if (whole == nil) != (parts == nil) {
+		panic(fmt.Sprintf("as a whole: %v; in parts: %v", whole, parts))
+	}
+	return parts
 }
 
 func TestStreamFindsEveryChange(t *testing.T) {

@@ -2,7 +2,6 @@ package seal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/minio/sio"
@@ -66,62 +65,4 @@ func plainSize(sealed int64) (plain int64, ok bool) {
 	packages := (sealed + packageSize - 1) / packageSize
 	plain = sealed - packages*(packageHeader+tagSize)
 	return plain, sealed > 0 && plain > 0 && SealedSize(plain) == sealed
-}
-
-// NewReaderAt reads any range of a stream that NewWriter sealed under k.
-// sealedSize is the size of src. The last package is opened and checked to be
-// the last before anything is answered, so a stream that was cut is ErrSealed
-// here; a byte changed elsewhere is ErrSealed when its package is read.
-func NewReaderAt(src io.ReaderAt, sealedSize int64, k Key) (r io.ReaderAt, plain int64, err error) {
-	plain, ok := plainSize(sealedSize)
-	if !ok {
-		return nil, 0, ErrSealed
-	}
-	var head [packageHeader]byte
-	last := (plain - 1) / packagePlain * packageSize
-	if _, err := src.ReadAt(head[:], last); err != nil {
-		return nil, 0, fmt.Errorf("read sealed stream: %w", err)
-	}
-	if head[4]&finalFlag == 0 {
-		return nil, 0, ErrSealed
-	}
-	in, err := sio.DecryptReaderAt(src, k.stream())
-	if err != nil {
-		return nil, 0, err
-	}
-	r = &reader{in: in, size: plain}
-	var b [1]byte
-	if _, err := r.ReadAt(b[:], plain-1); err != nil && err != io.EOF {
-		return nil, 0, err
-	}
-	return r, plain, nil
-}
-
-type reader struct {
-	in   io.ReaderAt
-	size int64
-}
-
-// ReadAt implements io.ReaderAt with its contract about io.EOF.
-func (r *reader) ReadAt(p []byte, off int64) (int, error) {
-	switch {
-	case off < 0:
-		return 0, errors.New("seal: negative offset")
-	case off >= r.size:
-		return 0, io.EOF
-	case len(p) == 0:
-		return 0, nil
-	}
-	want := int(min(int64(len(p)), r.size-off))
-	n, err := r.in.ReadAt(p[:want], off)
-	var broken sio.Error
-	switch {
-	case errors.As(err, &broken), n < want && (err == nil || err == io.EOF):
-		return 0, ErrSealed
-	case err != nil && err != io.EOF:
-		return 0, fmt.Errorf("read sealed stream: %w", err)
-	case want < len(p):
-		return want, io.EOF
-	}
-	return want, nil
 }

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"vitrine.dev/vitrine"
@@ -45,16 +44,16 @@ func (e *doubtError) Unwrap() error { return e.err }
 
 const qTouchHead = `UPDATE log_head SET forgets = forgets WHERE id = 1` // locks it
 
-const qHead = `SELECT size, state, forgets FROM log_head WHERE id = 1`
+// headRow is that row as it is stored.
+type headRow struct {
+	size    int64
+	state   []byte
+	forgets int64
+}
 
-// lockHead locks the head row and reads it.
-func (c *conn) lockHead() (head, error) {
-	var h head
-	var state []byte
-	if err := c.row(qHead+c.d.lock).Scan(&h.size, &state, &h.forgets); err != nil {
-		return h, fmt.Errorf("lock the log: %w", err)
-	}
-	if err := h.tree.UnmarshalBinary(state); err != nil {
+func (r headRow) parse() (head, error) {
+	h := head{size: r.size, forgets: r.forgets}
+	if err := h.tree.UnmarshalBinary(r.state); err != nil {
 		return h, fmt.Errorf("read the log's head: %w", err)
 	}
 	if h.tree.Size() != h.size {
@@ -79,11 +78,10 @@ func (c *conn) startLog() error {
 
 // begin starts the transaction and takes its turn among the nodes.
 func (s *Store) begin(c *conn, b *batch) (err error) {
-	if err := c.control(s.d.begin); err != nil {
-		return fmt.Errorf("begin: %w", err)
+	if b.head, err = s.d.engine.begin(c); err != nil {
+		return fmt.Errorf("lock the log: %w", err)
 	}
-	b.head, err = c.lockHead()
-	return err
+	return nil
 }
 
 // attempt is the transaction after begin, up to and including its COMMIT.
@@ -99,18 +97,20 @@ func (s *Store) attempt(c *conn, b *batch) (err error) {
 		}
 	}
 	b.head.forgets += t.forgets
-	if err := b.append(t); err != nil {
+	from := b.head.size
+	if err := b.encode(t); err != nil {
 		return err
 	}
 	if err := s.faulty("before"); err != nil {
 		return err
 	}
-	if err := c.control("COMMIT"); err != nil {
-		return &doubtError{err}
+	if err := b.commit(t, from); err != nil {
+		return err
 	}
 	if err := s.faulty("after"); err != nil {
 		return &doubtError{err}
 	}
+	c.last = &b.head
 	return nil
 }
 
@@ -171,8 +171,8 @@ func failure(err error) (o vitrine.Outcome, code, detail string) {
 	return o, code, detail
 }
 
-// append puts the batch's entries at the end of the log.
-func (b *batch) append(t *Tx) error {
+// encode makes the lines that the batch puts at the end of the log.
+func (b *batch) encode(t *Tx) error {
 	var entries []*item
 	for _, it := range b.items {
 		if it.entry != nil {
@@ -185,7 +185,6 @@ func (b *batch) append(t *Tx) error {
 	if err := b.sealParts(t, entries); err != nil {
 		return err
 	}
-	from := b.head.size
 	buf := make([]byte, 0, 512*len(entries))
 	for _, it := range entries {
 		e := it.entry
@@ -202,27 +201,18 @@ func (b *batch) append(t *Tx) error {
 		b.head.size++
 		it.receipt = Receipt{Seq: e.Seq, Time: e.Time}
 	}
-	if err := t.c.insertLines(b.rows); err != nil {
-		return fmt.Errorf("append to the log: %w", err)
-	}
-	return b.raise(t, from)
+	return nil
 }
 
-const qRaise = `UPDATE log_head SET size = $1, root = $2, state = $3, at = $4 WHERE id = 1 AND size = $5`
-
-// raise moves the head, comparing where it was.
-func (b *batch) raise(t *Tx, from int64) error {
+// commit inserts the lines, moves the head, comparing where it was, and commits.
+func (b *batch) commit(t *Tx, from int64) error {
 	root := b.head.tree.Root()
 	state, err := b.head.tree.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	n, err := t.c.exec(qRaise, b.head.size, root[:], state, micros(t.now), from)
-	if err != nil {
-		return fmt.Errorf("raise the log's head: %w", err)
-	}
-	if n != 1 {
-		return fmt.Errorf("the log's head moved from %d while it was locked", from)
+	if err := t.c.d.engine.commit(t.c, b.rows, []any{b.head.size, root[:], state, micros(t.now), from, b.head.forgets}); err != nil {
+		return fmt.Errorf("append to the log: %w", err)
 	}
 	return nil
 }
@@ -255,50 +245,6 @@ func (b *batch) sealParts(t *Tx, entries []*item) error {
 	return nil
 }
 
-const lineColumns = 11
-
-// insertText is the statement that inserts n lines.
-func insertText(n int) string {
-	var b strings.Builder
-	b.WriteString(`INSERT INTO log (seq, leaf, hash, time, actor, act, outcome, resource, scope, request, credential) VALUES `)
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(placeholders(i*lineColumns+1, lineColumns))
-	}
-	return b.String()
-}
-
-// insertTexts are the statements for all sizes that the engines use.
-var insertTexts = func() map[int]string {
-	m := map[int]string{}
-	for _, d := range []*dialect{sqliteDialect, postgresDialect} {
-		for _, n := range d.chunks {
-			m[n] = insertText(n)
-		}
-	}
-	return m
-}()
-
-func (c *conn) insertLines(lines []logLine) error {
-	args := make([]any, 0, c.d.chunks[0]*lineColumns)
-	for _, n := range c.d.chunks {
-		for ; len(lines) >= n; lines = lines[n:] {
-			args = args[:0]
-			for i := range lines[:n] {
-				l := &lines[i]
-				args = append(args, l.e.Seq, l.leaf, l.hash[:], l.e.Time.UnixMicro(), string(l.e.Actor), l.e.Act,
-					string(l.e.Outcome), string(l.e.Resource), string(l.e.Scope), l.e.Request, string(l.e.Credential))
-			}
-			if _, err := c.exec(insertTexts[n], args...); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // stands finds out whether a batch whose COMMIT failed is there all the same;
 // known is false where the database does not answer for doubtTime. Taking the
 // lock waits for the lost transaction to end.
@@ -312,7 +258,7 @@ func (s *Store) stands(b *batch) (stands, known bool) {
 	for {
 		var hash []byte
 		err := s.inTransaction(ctx, func(c *conn) error {
-			if _, err := c.lockHead(); err != nil {
+			if _, err := c.exec(qTouchHead); err != nil {
 				return err
 			}
 			err := c.row(qLogHash, last.e.Seq).Scan(&hash)
@@ -350,18 +296,4 @@ func (s *Store) inTransaction(ctx context.Context, fn func(*conn) error) error {
 		return errors.Join(err, c.control("ROLLBACK"))
 	}
 	return c.control("COMMIT")
-}
-
-// placeholders is "($from,...,$from+n-1)".
-func placeholders(from, n int) string {
-	var b strings.Builder
-	b.WriteByte('(')
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "$%d", from+i)
-	}
-	b.WriteByte(')')
-	return b.String()
 }

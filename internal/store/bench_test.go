@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,9 +40,20 @@ func opened(i int64) *vitrine.Entry {
 }
 
 // BenchmarkCommit is what every request pays: an act recorded, alone or with an
-// image. It reports how many acts shared a sync.
+// image. It reports how many acts shared a sync and how long they took. Beside it
+// stands what the same database takes to make one small row durable.
 func BenchmarkCommit(b *testing.B) {
 	each(b, func(b *testing.B, s *store.Store, _ func()) {
+		b.Run("bare", func(b *testing.B) {
+			bare := store.Bare(b, s)
+			took := make([]time.Duration, 0, b.N)
+			for b.Loop() {
+				start := time.Now()
+				bare()
+				took = append(took, time.Since(start))
+			}
+			latencies(b, took)
+		})
 		var next atomic.Int64
 		for _, kind := range []struct {
 			name string
@@ -50,7 +62,7 @@ func BenchmarkCommit(b *testing.B) {
 			{"entry", func(int64) func(*store.Tx) error { return nil }},
 			{"image", putImage},
 		} {
-			for _, writers := range []int64{1, 8, 64} {
+			for _, writers := range []int{1, 8, 64} {
 				b.Run(fmt.Sprintf("%s/writers=%d", kind.name, writers), func(b *testing.B) {
 					var syncs int
 					store.SetFault(s, func(stage string) error {
@@ -59,26 +71,46 @@ func BenchmarkCommit(b *testing.B) {
 						}
 						return nil
 					})
-					var left atomic.Int64
-					left.Store(int64(b.N))
-					var wg sync.WaitGroup
-					for range writers {
-						wg.Go(func() {
-							for left.Add(-1) >= 0 {
-								i := next.Add(1)
-								if _, err := s.Commit(b.Context(), opened(i), kind.fn(i)); err != nil {
-									b.Error(err)
-								}
-							}
-						})
-					}
-					wg.Wait()
+					defer store.SetFault(s, nil)
+					took := writeAll(b, writers, func() error {
+						i := next.Add(1)
+						_, err := s.Commit(b.Context(), opened(i), kind.fn(i))
+						return err
+					})
 					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acts/s")
 					b.ReportMetric(float64(b.N)/float64(syncs), "acts/sync")
+					latencies(b, took)
 				})
 			}
 		}
 	})
+}
+
+// writeAll has so many writers act b.N times together, and answers how long each
+// act took.
+func writeAll(b *testing.B, writers int, act func() error) []time.Duration {
+	took := make([]time.Duration, b.N)
+	var started atomic.Int64
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for i := started.Add(1) - 1; i < int64(b.N); i = started.Add(1) - 1 {
+				start := time.Now()
+				if err := act(); err != nil {
+					b.Error(err)
+				}
+				took[i] = time.Since(start)
+			}
+		})
+	}
+	all.Wait()
+	return took
+}
+
+func latencies(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
 }
 
 func imageRow(i int64, dataset string) *store.ImageRow {

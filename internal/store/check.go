@@ -15,10 +15,10 @@ const (
 )
 
 const (
-	qCheckImages = `SELECT ` + imageColumns + `, cell FROM images WHERE id > $1 AND deleted = 0 ORDER BY id LIMIT $2`
+	qCheckImages = `SELECT ` + deletedColumns + ` FROM images WHERE id > $1 AND deleted <> 1 ORDER BY id LIMIT $2`
 	qCheckBlobs  = `SELECT b.name, b.image, b.rendition, b.size, b.inline, b.inline IS NOT NULL, b.format, b.width, b.height,
 		b.plain_size, b.etag, i.data_key FROM blobs b JOIN images i ON i.id = b.image
-		WHERE b.name > $1 AND i.deleted = 0 ORDER BY b.name LIMIT $2`
+		WHERE b.name > $1 AND i.deleted <> 1 ORDER BY b.name LIMIT $2`
 )
 
 // Check asks the database whether its own structure is whole, which nobody else
@@ -52,8 +52,8 @@ func (s *Store) Check(ctx context.Context) error {
 	return fmt.Errorf("the database is damaged: %s", strings.ReplaceAll(strings.Join(found, "; "), "\n", " "))
 }
 
-// EachImage calls fn with every image that was not deleted, in the order of
-// ids, and with why it does not open where that is so. It ends with fn's error,
+// EachImage calls fn with every image that is there or may be restored, in the
+// order of ids, and with why it does not open where that is so. It ends with fn's error,
 // or where the database cannot be read on.
 func (s *Store) EachImage(ctx context.Context, fn func(m *ImageRow, damage error) error) error {
 	type one struct {
@@ -63,7 +63,7 @@ func (s *Store) EachImage(ctx context.Context, fn func(m *ImageRow, damage error
 	for after := ""; ; {
 		rows, err := s.read.rows(ctx, qCheckImages, after, checkImages)
 		page, err := collect(rows, err, func(r row) (one, error) {
-			m, err := s.scanImage(r)
+			m, err := s.scanDeleted(r)
 			if errors.Is(err, ErrDamaged) {
 				return one{m, err}, nil
 			}
@@ -84,8 +84,7 @@ func (s *Store) EachImage(ctx context.Context, fn func(m *ImageRow, damage error
 	}
 }
 
-// EachBlob calls fn with every blob of an image that was not deleted, in the
-// order of names, and with the image's data key, wrapped. It ends as EachImage.
+// EachBlob calls fn with every blob of such an image, in the order of names, and with the image's data key, wrapped. It ends as EachImage.
 func (s *Store) EachBlob(ctx context.Context, fn func(b *BlobRow, key []byte) error) error {
 	type one struct {
 		BlobRow

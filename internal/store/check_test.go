@@ -28,7 +28,7 @@ func TestWalks(t *testing.T) {
 					return err
 				}
 			}
-			_, err := tx.DeleteImage(imageRow(0, "").ID, 1)
+			_, err := tx.DestroyImage(imageRow(0, "").ID, 1)
 			return err
 		})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"vitrine.dev/vitrine"
@@ -27,22 +28,23 @@ const maxBatch = 1024
 //
 // An error that wraps ErrUnrecorded means that nothing was recorded and nothing
 // done, and e is as it was: refuse. ErrDoubt means that nobody knows: the
-// database failed at COMMIT and does not answer whether it stands. A ctx that
-// ends while the act is queued, or a database that does not begin it within
-// waitTime, takes it back; once it has begun it is carried through, and the
-// answer tells what happened. Where the disk is full, see Full.
+// database failed at COMMIT and does not answer whether it stands, or it hangs;
+// then e and what fn notes may still change. A ctx that ends while the act is
+// queued, or a database that does not begin it within waitTime, takes it back;
+// once it has begun it is carried through, and the answer tells what happened.
+// Where the disk is full, see Full.
 func (s *Store) Commit(ctx context.Context, e *vitrine.Entry, fn func(*Tx) error) (Receipt, error) {
 	entry.Clean(e)
 	it := &item{entry: e, was: *e, fn: fn}
 	s.people.sealAhead(it)
-	err := s.submit(ctx, it)
-	return it.receipt, err
+	return s.submit(ctx, it)
 }
 
 // Maintain runs fn in the committer without an entry: last use, leases,
 // sweeps, checkpoints; never for what an entry must tell.
 func (s *Store) Maintain(ctx context.Context, fn func(*Tx) error) error {
-	return s.submit(ctx, &item{fn: fn})
+	_, err := s.submit(ctx, &item{fn: fn})
+	return err
 }
 
 // Run commits what is queued until ctx or the store ends, then what is left. Of
@@ -54,12 +56,10 @@ func (s *Store) Run(ctx context.Context) error {
 	defer s.queue.ended()
 	stop := context.AfterFunc(ctx, s.queue.close)
 	defer stop()
-	following, unfollow := context.WithCancel(ctx)
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		s.follow(following)
-	}()
+	beside, end := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	loops.Go(func() { s.follow(beside) })
+	loops.Go(func() { s.filterLog(beside) })
 	var batch []*item
 	var c *conn
 	for {
@@ -69,9 +69,10 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		c = s.commit(c, batch)
 		clear(batch)
+		s.queue.gather()
 	}
-	unfollow()
-	<-followed
+	end()
+	loops.Wait()
 	if c != nil {
 		return c.Close()
 	}
@@ -102,8 +103,10 @@ func (s *Store) commit(c *conn, items []*item) *conn {
 		}
 	}
 	if err == nil {
+		used := c
 		c, err = s.carry(c, b)
 		end()
+		s.wiping.note(used)
 	}
 	if s.space.ran(s.d.full(err)) && len(b.items) > 0 {
 		c, b, err = s.tell(c, b)
@@ -113,6 +116,9 @@ func (s *Store) commit(c *conn, items []*item) *conn {
 		s.people.publish(b.head.forgets, b.fresh)
 		if len(b.rows) > 0 {
 			s.appended.signal()
+			if first := b.rows[0].e.Seq; first/blockSize != (first+int64(len(b.rows)))/blockSize {
+				s.filled.signal()
+			}
 		}
 	}
 	for _, it := range b.items {
@@ -122,6 +128,9 @@ func (s *Store) commit(c *conn, items []*item) *conn {
 			continue
 		}
 		it.finish(it.result)
+	}
+	if c != nil {
+		s.wipe(c)
 	}
 	return c
 }

@@ -47,8 +47,12 @@ func (s *Store) CredentialSecret(ctx context.Context, id vitrine.ID) (secret vit
 	return vitrine.Secret(plain), origin, nil
 }
 
-// PutCredentialSecret seals a secret bound to its origin.
+// PutCredentialSecret seals a secret bound to its origin. One that was retired
+// before goes.
 func (t *Tx) PutCredentialSecret(id vitrine.ID, origin string, secret vitrine.Secret) error {
+	if _, err := t.c.exec(qDropRetired, string(id)); err != nil {
+		return fmt.Errorf("put the secret of credential %s: %w", id, err)
+	}
 	sealed := t.s.seal.Seal([]byte(secret.Reveal()), secretName(id, origin))
 	if _, err := t.c.exec(qPutSecret, string(id), origin, sealed); err != nil {
 		return fmt.Errorf("put the secret of credential %s: %w", id, err)
@@ -56,10 +60,13 @@ func (t *Tx) PutCredentialSecret(id vitrine.ID, origin string, secret vitrine.Se
 	return nil
 }
 
-// DeleteCredentialSecret deletes it; one that is not there is no error.
+// DeleteCredentialSecret deletes it, and what it was before a rotation; one that
+// is not there is no error.
 func (t *Tx) DeleteCredentialSecret(id vitrine.ID) error {
-	if _, err := t.c.exec(qDeleteSecret, string(id)); err != nil {
-		return fmt.Errorf("delete the secret of credential %s: %w", id, err)
+	for _, q := range []string{qDeleteSecret, qDropRetired} {
+		if _, err := t.c.exec(q, string(id)); err != nil {
+			return fmt.Errorf("delete the secret of credential %s: %w", id, err)
+		}
 	}
 	return nil
 }

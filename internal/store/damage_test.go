@@ -12,15 +12,16 @@ import (
 	"vitrine.dev/vitrine/internal/store/storetest"
 )
 
-// damaged is a store with something of everything, and what it answers after a
-// statement was run behind its back.
+// damaged is a store with something of everything, started again after a
+// statement was run behind its back: what it remembers cannot be damaged.
 func damaged(t *testing.T, url, text string, args ...any) *store.Store {
 	t.Helper()
-	s := storetest.Start(t, url)
+	s, stop := storetest.StartUntil(t, url)
 	for i := range int64(3) {
 		_, err := s.Commit(t.Context(), opened(i), func(tx *store.Tx) error {
 			return errors.Join(putImage(i)(tx),
-				tx.PutCredentialSecret("c", "https://a.example", "s"),
+				tx.PutCredentialSecret("c", "https://a.example", "r"),
+				tx.RotateCredentialSecret("c", "https://a.example", "s", time.Now().Add(time.Hour)),
 				tx.Enqueue("mask", []byte{byte(i)}, time.UnixMicro(i+1)),
 				tx.Reserve(string(imageRow(i, "").ID), 1, nil, time.UnixMicro(1)))
 		})
@@ -28,8 +29,9 @@ func damaged(t *testing.T, url, text string, args ...any) *store.Store {
 			t.Fatal(err)
 		}
 	}
+	stop()
 	execute(t, url, text, args...)
-	return s
+	return storetest.Start(t, url)
 }
 
 // What somebody changed in the database is an error, never "absent", and never
@@ -53,6 +55,16 @@ func TestDamage(t *testing.T) {
 		{"a secret's origin changed", `UPDATE credential_secrets SET origin = 'https://evil.example'`,
 			func(t *testing.T, s *store.Store) error {
 				_, _, err := s.CredentialSecret(t.Context(), "c")
+				return err
+			}},
+		{"a retired secret's end put off", `UPDATE retired_secrets SET until = until + 1`,
+			func(t *testing.T, s *store.Store) error {
+				_, err := s.RetiredSecret(t.Context(), "c", time.Now())
+				return err
+			}},
+		{"a retired secret's origin changed", `UPDATE retired_secrets SET origin = 'https://evil.example'`,
+			func(t *testing.T, s *store.Store) error {
+				_, err := s.RetiredSecret(t.Context(), "c", time.Now())
 				return err
 			}},
 		{"a reservation's charges moved", `UPDATE reservations SET sealed = (SELECT sealed FROM reservations WHERE id = 'img-000000001') WHERE id = '` + first + `'`,

@@ -46,7 +46,7 @@ func TestDeleteDataset(t *testing.T) {
 		if err := apply(t, s, 1, vitrine.Delete(d.Ref())); !errors.As(err, &e) || e.Code != "dataset_not_empty" || !errors.Is(err, vitrine.ErrConflict) || deleted() {
 			t.Errorf("with an image: %v, deleted %v; want dataset_not_empty", err, deleted())
 		}
-		if _, err := s.Commit(t.Context(), opened(1), func(tx *store.Tx) error { _, err := tx.DeleteImage(imageRow(0, "").ID, 1); return err }); err != nil {
+		if _, err := s.Commit(t.Context(), opened(1), func(tx *store.Tx) error { _, err := tx.DestroyImage(imageRow(0, "").ID, 1); return err }); err != nil {
 			t.Fatal(err)
 		}
 		if err := apply(t, s, 1, vitrine.Delete(d.Ref())); err != nil || !deleted() {

@@ -12,13 +12,13 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"vitrine.dev/vitrine"
 )
@@ -37,10 +37,13 @@ type dialect struct {
 	list     func([]string) any // a list as an argument
 	walk     string             // before a column: do not use its index
 	alone    string             // waits until no other session prepares this database; "" where none can
-	chunks   []int              // rows in one INSERT into the log, falling
+	engine   engine             // begins and ends batches
 	table    string             // finds a table by name
 	spare    string             // lets a connection take as little space as it can
 	unsafe   string             // why a commit would not be durable; "" where it is
+
+	catalogue string // columns of every table: table, name, type, 1 where it cannot be null
+	patient   string // lets a transaction wait for whoever reads it
 }
 
 var sqliteDialect = &dialect{
@@ -52,11 +55,13 @@ var sqliteDialect = &dialect{
 	among:    " IN (SELECT value FROM json_each($%d))",
 	list:     jsonList,
 	walk:     "+", // without statistics it would sort all that the index finds
-	chunks:   []int{16, 4, 1},
+	engine:   near{},
 	table:    `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1`,
 	spare:    `PRAGMA wal_autocheckpoint = 256`,
 	unsafe: `SELECT CASE journal_mode WHEN 'wal' THEN '' ELSE 'its file system keeps no write-ahead log' END
 		FROM pragma_journal_mode`,
+	catalogue: `SELECT t.name, c.name, c.type, c."notnull" FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+		WHERE t.type = 'table' ORDER BY t.name, c.cid`,
 }
 
 var postgresDialect = &dialect{
@@ -71,10 +76,13 @@ var postgresDialect = &dialect{
 	among:    " = ANY($%d)",
 	list:     func(l []string) any { return l },
 	alone:    `SELECT pg_advisory_lock(hashtext('vitrine ' || current_setting('search_path')))`,
-	chunks:   []int{128, 16, 1},
+	engine:   far{},
 	table:    `SELECT 1 WHERE to_regclass($1) IS NOT NULL`,
 	unsafe: `SELECT CASE current_setting('synchronous_commit') WHEN 'off'
 		THEN 'its synchronous_commit is off, so it answers before it has written' ELSE '' END`,
+	catalogue: `SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END
+		FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY table_name, ordinal_position`,
+	patient: `SET LOCAL idle_in_transaction_session_timeout = 0`,
 }
 
 // list is an argument that holds any number of texts. One argument for each
@@ -99,6 +107,20 @@ func jsonList(l []string) any {
 
 // in is the end of a condition: is in the list that is argument n.
 func (d *dialect) in(n int) string { return fmt.Sprintf(d.among, n) }
+
+// placeholders is "($from,...,$from+n-1)".
+func placeholders(from, n int) string {
+	var b strings.Builder
+	b.WriteByte('(')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "$%d", from+i)
+	}
+	b.WriteByte(')')
+	return b.String()
+}
 
 var errBadText = vitrine.Invalid("", "bad_text", "A text holds a NUL or is not UTF-8.")
 
@@ -164,9 +186,9 @@ func connectPostgres(raw string) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
-// connectSQLite opens one file twice. Deleted content is overwritten and the
-// write-ahead log cut whenever it starts over, because a destroyed key must not
-// linger in a free page.
+// connectSQLite opens one file twice. Deleted content is overwritten, because a
+// destroyed key must not linger in a free page; see wipe. The writer's cache is small, because a commit that splits
+// a page out of order walks all of its buckets.
 func connectSQLite(path string) (write, read *sql.DB, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -175,10 +197,10 @@ func connectSQLite(path string) (write, read *sql.DB, err error) {
 	if err := f.Close(); err != nil {
 		return nil, nil, fmt.Errorf("database: %w", err)
 	}
-	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
-		"&_pragma=synchronous(FULL)&_pragma=fullfsync(1)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)" +
-		"&_pragma=journal_size_limit(0)&_pragma=temp_store(MEMORY)"
-	write, err = sql.Open("sqlite", name+"&_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(4000)")
+	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(" + strconv.FormatInt(turnTime.Milliseconds(), 10) + ")" +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=fullfsync(1)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)" +
+		"&_pragma=journal_size_limit(67108864)&_pragma=temp_store(MEMORY)"
+	write, err = sql.Open("sqlite", name+"&_pragma=cache_size(-16384)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, nil, fmt.Errorf("database: %w", err)
 	}

@@ -75,8 +75,40 @@ func TestLockedFile(t *testing.T) {
 	storetest.Verify(t, s)
 }
 
+// A disk that hangs cannot be interrupted. Who waits for what it holds up is told
+// that nobody knows, the next ones that nothing was recorded.
+func TestHangingDisk(t *testing.T) {
+	store.Hurry(t)
+	s := storetest.Start(t, storetest.SQLite(t))
+	disk := make(chan struct{})
+	store.SetFault(s, func(stage string) error {
+		if stage == "before" {
+			<-disk
+		}
+		return nil
+	})
+	act := func(key string) func() error {
+		return func() error { _, err := s.Commit(t.Context(), opened(0), set(key)); return err }
+	}
+	if err := answers(t, "the act that hangs", act("x")); !errors.Is(err, store.ErrDoubt) || errors.Is(err, store.ErrUnrecorded) {
+		t.Errorf("the act that hangs: got %v; want doubt", err)
+	}
+	if err := answers(t, "the act behind it", act("y")); !errors.Is(err, store.ErrUnrecorded) || errors.Is(err, store.ErrDoubt) {
+		t.Errorf("the act behind it: got %v; want unrecorded", err)
+	}
+	if err := answers(t, "the probe", func() error { return s.Probe(t.Context()) }); !errors.Is(err, vitrine.ErrUnavailable) {
+		t.Errorf("the probe: got %v; want unavailable", err)
+	}
+	close(disk)
+	until(t, "it is back", func() error { return s.Probe(t.Context()) })
+	if !has(t, s, "x") || has(t, s, "y") || size(t, s) != 1 {
+		t.Errorf("x stands %v, y stands %v, %d entries; want x alone", has(t, s, "x"), has(t, s, "y"), size(t, s))
+	}
+	storetest.Verify(t, s)
+}
+
 // until tries until it works, for at most a quarter of a minute.
-func until(t *testing.T, what string, try func() error) {
+func until(t testing.TB, what string, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()

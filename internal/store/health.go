@@ -24,7 +24,8 @@ func (s *Store) Probe(ctx context.Context) error {
 	if s.failing.Load() {
 		it.fn = func(t *Tx) error { return t.SetMeta(metaProbe, t.now.String()) }
 	}
-	return s.submit(ctx, it)
+	_, err := s.submit(ctx, it)
+	return err
 }
 
 // written remembers whether what there was to write could be written.

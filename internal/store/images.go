@@ -13,7 +13,8 @@ import (
 // ImageRow is an image with its data key, wrapped.
 type ImageRow struct {
 	vitrine.Image
-	Key []byte // the image's data key, wrapped
+	Key     []byte            // the image's data key, wrapped
+	Deleted *vitrine.Deletion // of one that may be restored; nil of one that is there
 }
 
 const imageColumns = `id, dataset, project, category, tier, tier_by, owner, created, version, data_key, sealed`
@@ -25,19 +26,20 @@ const (
 	qUpdateImage = `UPDATE images SET dataset = $1, project = $2, category = $3, tier = $4, tier_by = $5, owner = $6,
 		version = version + 1, sealed = $7, cell = $8 WHERE id = $9 AND version = $10 AND deleted = 0`
 	qImageVersion = `SELECT version FROM images WHERE id = $1 AND deleted = 0`
-	qDeleteImage  = `UPDATE images SET deleted = 1, data_key = $1, sealed = $1, version = version + 1
-		WHERE id = $2 AND version = $3 AND deleted = 0`
-	qImageIn     = `SELECT id FROM images WHERE dataset = $1 AND deleted = 0 LIMIT 1`
-	qImageBlobs  = `SELECT name FROM blobs WHERE image = $1 AND inline IS NULL ORDER BY name`
-	qDeleteBlobs = `DELETE FROM blobs WHERE image = $1`
-	qDeleteLinks = `DELETE FROM links WHERE image = $1`
+	qImageIn      = `SELECT id FROM images WHERE dataset = $1 AND deleted = 0 LIMIT 1`
+	qImagePlace   = `SELECT 1 FROM images WHERE id = $1 AND dataset = $2 AND project = $3`
 )
 
 // detailName is what the sealed detail is bound to: all of the row that stands
 // in clear, because decisions are made on it. Whoever writes into the database
-// and lowers a tier gets an image that does not open.
-func detailName(m *vitrine.Image) string {
-	return fmt.Sprintf("image %q %q %q %d %d %q %q %d", m.ID, m.Dataset, m.Project, m.Category, m.Tier, m.TierBy, m.Owner, m.Version)
+// and lowers a tier, or brings back what was deleted, gets an image that does
+// not open.
+func detailName(m *vitrine.Image, d *vitrine.Deletion) string {
+	name := fmt.Sprintf("image %q %q %q %d %d %q %q %d", m.ID, m.Dataset, m.Project, m.Category, m.Tier, m.TierBy, m.Owner, m.Version)
+	if d != nil {
+		name += fmt.Sprintf(" deleted %d %q %d", micros(d.At), d.By, micros(d.Until))
+	}
+	return name
 }
 
 // Cell is an image's bit in ImageSet.Cells; unknown tiers count as restricted.
@@ -53,38 +55,60 @@ func Cell(c vitrine.Category, t vitrine.Tier) int {
 // what was sealed, so nothing of it can be trusted.
 var ErrDamaged = errors.New("changed outside")
 
-// Image answers an image; ErrNotFound where there is none, or it was deleted,
-// ErrDamaged where its row does not open.
+// Image answers an image; ErrNotFound where there is none, or it was deleted.
+// Where its row does not open it answers what that says, with ErrDamaged.
 func (s *Store) Image(ctx context.Context, id vitrine.ID) (*ImageRow, error) {
 	m, err := s.scanImage(s.read.row(ctx, qImage, string(id)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, notFound("image")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", id, err)
-	}
-	return &m, nil
+	return oneImage(&m, id, err)
 }
 
-// scanImage reads a row. An error that is ErrDamaged is about this image alone;
-// it comes with what the row says.
-func (s *Store) scanImage(r row) (ImageRow, error) {
-	var m ImageRow
-	var category, tier, created int64
-	var sealed []byte
-	var cell int
-	err := r.Scan(&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed, &cell)
-	if err != nil {
-		return m, err
-	}
-	m.Category, m.Tier, m.Created = vitrine.Category(category), vitrine.Tier(tier), fromMicros(created)
-	if err := s.openJSON(sealed, detailName(&m.Image), &m.Detail); err != nil {
-		return m, fmt.Errorf("image %s, or what stands beside it, was %w: %w", m.ID, ErrDamaged, err)
-	}
-	if int64(m.Category) != category || int64(m.Tier) != tier || cell != Cell(m.Category, m.Tier) {
-		return m, fmt.Errorf("image %s is listed under another category or tier than it has: it was %w", m.ID, ErrDamaged)
+func oneImage(m *ImageRow, id vitrine.ID, err error) (*ImageRow, error) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, notFound("image")
+	case errors.Is(err, ErrDamaged):
+		return m, fmt.Errorf("image %s: %w", id, err)
+	case err != nil:
+		return nil, fmt.Errorf("image %s: %w", id, err)
 	}
 	return m, nil
+}
+
+// scanImage reads the row of an image that is there. An error that is ErrDamaged
+// is about this image alone; it comes with what the row says.
+func (s *Store) scanImage(r row) (ImageRow, error) {
+	var m ImageRow
+	err := s.scan(r, &m)
+	return m, err
+}
+
+// scan reads a row; where m.Deleted is given, with the columns of a deletion,
+// and leaves it nil where there was none.
+func (s *Store) scan(r row, m *ImageRow) error {
+	var category, tier, created, at, due int64
+	var sealed []byte
+	var cell int
+	to := []any{&m.ID, &m.Dataset, &m.Project, &category, &tier, &m.TierBy, &m.Owner, &created, &m.Version, &m.Key, &sealed, &cell}
+	if m.Deleted != nil {
+		to = append(to, &at, &m.Deleted.By, &due)
+	}
+	if err := r.Scan(to...); err != nil {
+		return err
+	}
+	m.Category, m.Tier, m.Created = vitrine.Category(category), vitrine.Tier(tier), fromMicros(created)
+	if m.Deleted != nil {
+		m.Deleted.At, m.Deleted.Until = fromMicros(at), fromMicros(due)
+		if at == 0 {
+			m.Deleted = nil
+		}
+	}
+	if err := s.openJSON(sealed, detailName(&m.Image, m.Deleted), &m.Detail); err != nil {
+		return fmt.Errorf("image %s, or what stands beside it, was %w: %w", m.ID, ErrDamaged, err)
+	}
+	if int64(m.Category) != category || int64(m.Tier) != tier || cell != Cell(m.Category, m.Tier) {
+		return fmt.Errorf("image %s is listed under another category or tier than it has: it was %w", m.ID, ErrDamaged)
+	}
+	return nil
 }
 
 // PutImage inserts an image at version 1. Created is cut to microseconds; both
@@ -94,7 +118,7 @@ func (t *Tx) PutImage(m *ImageRow) error {
 	if m.Created.IsZero() {
 		m.Created = t.now
 	}
-	sealed, err := t.s.sealJSON(m.Detail, detailName(&m.Image))
+	sealed, err := t.s.sealJSON(m.Detail, detailName(&m.Image, nil))
 	if err != nil {
 		return fmt.Errorf("put image %s: %w", m.ID, err)
 	}
@@ -114,12 +138,15 @@ func (t *Tx) PutImage(m *ImageRow) error {
 }
 
 // UpdateImage writes everything but id, creation and key if m.Version is the
-// stored one, and raises it, also in m. ErrConflict when another was faster,
-// ErrNotFound when the image is gone.
+// stored one, and raises it, also in m. ErrConflict when another was faster, or
+// a legal hold keeps the image where it is; ErrNotFound when it is gone.
 func (t *Tx) UpdateImage(m *vitrine.Image) error {
 	next := *m
 	next.Version++
-	sealed, err := t.s.sealJSON(m.Detail, detailName(&next))
+	sealed, err := t.s.sealJSON(m.Detail, detailName(&next, nil))
+	if err == nil {
+		err = t.stays(m)
+	}
 	if err != nil {
 		return fmt.Errorf("update image %s: %w", m.ID, err)
 	}
@@ -135,39 +162,12 @@ func (t *Tx) UpdateImage(m *vitrine.Image) error {
 	return nil
 }
 
-// whyNotImage tells an image that is gone from one that has changed.
-func (t *Tx) whyNotImage(id vitrine.ID) error {
-	var version int64
-	err := t.c.row(qImageVersion, string(id)).Scan(&version)
+// stays refuses to take an image out of the reach of a legal hold.
+func (t *Tx) stays(m *vitrine.Image) error {
+	var one int
+	err := t.c.row(qImagePlace, string(m.ID), string(m.Dataset), string(m.Project)).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
-		return notFound("image")
+		return t.imageHeld(m.ID)
 	}
-	if err != nil {
-		return fmt.Errorf("image %s: %w", id, err)
-	}
-	return conflict("version", "The image has changed since it was read. Look at it again and repeat.")
-}
-
-// DeleteImage destroys the image's key and detail, its small blobs and its
-// links, and answers the names of those in the bucket, to be removed there. The
-// id stays used. ErrConflict and ErrNotFound as UpdateImage.
-func (t *Tx) DeleteImage(id vitrine.ID, version int64) (blobs []string, err error) {
-	n, err := t.c.exec(qDeleteImage, []byte{}, string(id), version)
-	if err != nil {
-		return nil, fmt.Errorf("delete image %s: %w", id, err)
-	}
-	if n == 0 {
-		return nil, t.whyNotImage(id)
-	}
-	rows, err := t.c.rows(t.c.ctx, qImageBlobs, string(id))
-	blobs, err = collect(rows, err, func(r row) (name string, err error) { return name, r.Scan(&name) })
-	if err != nil {
-		return nil, fmt.Errorf("blobs of image %s: %w", id, err)
-	}
-	for _, q := range []string{qDeleteBlobs, qDeleteLinks} {
-		if _, err := t.c.exec(q, string(id)); err != nil {
-			return nil, fmt.Errorf("delete image %s: %w", id, err)
-		}
-	}
-	return blobs, nil
+	return err
 }

@@ -20,6 +20,7 @@ var (
 	waitTime   = 2500 * time.Millisecond // until an act is begun
 	turnTime   = 5 * time.Second         // for the lock on the log, for which nodes take turns
 	answerTime = 2 * time.Second         // for each statement of a transaction, its COMMIT too
+	endTime    = 10 * time.Second        // until an act that was begun has ended
 	doubtTime  = time.Second             // for whether what failed at COMMIT stands
 )
 

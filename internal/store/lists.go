@@ -28,9 +28,12 @@ type Cursor struct {
 // ImageQuery asks for a page, newest first and, at the same instant, the
 // greatest id first.
 type ImageQuery struct {
-	Sets  []ImageSet // their union; none is nothing
-	After Cursor     // the zero Cursor is the start
-	Limit int        // 0 is 50; at most 1000
+	Sets []ImageSet // their union; none is nothing
+	// Deleted asks for those that were deleted and may be restored instead, in
+	// the same order.
+	Deleted bool
+	After   Cursor // the zero Cursor is the start
+	Limit   int    // 0 is 50; at most 1000
 }
 
 // ImagePage is a page of images.
@@ -49,25 +52,37 @@ func (s *Store) Images(ctx context.Context, q ImageQuery) (*ImagePage, error) {
 		q.Limit = 50
 	}
 	q.Limit = min(q.Limit, 1000)
-	page := &ImagePage{Last: q.After}
 	sets := merge(q.Sets)
 	if len(sets) == 0 {
-		return page, nil
+		return &ImagePage{Last: q.After}, nil
 	}
-	text, args := pageQuery(s.d, sets, q.After, q.Limit)
+	scan, text, args := s.scanImage, "", []any(nil)
+	if text, args = pageQuery(s.d, sets, &q); q.Deleted {
+		scan = s.scanDeleted
+	}
 	l := limited(ctx, readTime)
 	rows, err := s.read.once(l.ctx, text, args...)
+	page, err := pageOf(rows, err, scan, q.After, q.Limit)
+	if err = l.end(err); err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	return page, nil
+}
+
+// pageOf gathers a page of at most limit rows.
+func pageOf(rows *results, err error, scan func(row) (ImageRow, error), after Cursor, limit int) (*ImagePage, error) {
+	page := &ImagePage{Last: after}
 	all, err := collect(rows, err, func(r row) (ImageRow, error) {
-		m, err := s.scanImage(r)
+		m, err := scan(r)
 		if errors.Is(err, ErrDamaged) {
 			page.Damaged, err = append(page.Damaged, m.ID), nil
 		}
 		return m, err
 	})
-	if err = l.end(err); err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
+	if err != nil {
+		return nil, err
 	}
-	if page.Full = len(all) == q.Limit; len(all) > 0 {
+	if page.Full = len(all) == limit; len(all) > 0 {
 		page.Last = Cursor{Created: all[len(all)-1].Created, ID: all[len(all)-1].ID}
 	}
 	page.Rows = slices.DeleteFunc(all, func(m ImageRow) bool { return slices.Contains(page.Damaged, m.ID) })
@@ -106,25 +121,29 @@ func merge(sets []ImageSet) []setPart {
 
 // pageQuery finds the ids of the page in indexes and reads no more images than
 // it answers.
-func pageQuery(d *dialect, sets []setPart, after Cursor, limit int) (string, []any) {
-	w := pageWriter{d: d, args: []any{limit}}
-	if after != (Cursor{}) {
+func pageQuery(d *dialect, sets []setPart, q *ImageQuery) (string, []any) {
+	w := pageWriter{d: d, args: []any{q.Limit}}
+	if q.After != (Cursor{}) {
 		w.after = ` AND (created, id) < ($2, $3)`
-		w.args = append(w.args, micros(after.Created), string(after.ID))
+		w.args = append(w.args, micros(q.After.Created), string(q.After.ID))
 	}
-	w.WriteString(`SELECT ` + imageColumns + `, cell FROM images WHERE id IN (SELECT id FROM (`)
+	columns, these := imageColumns+`, cell`, `deleted = 0`
+	if q.Deleted {
+		columns, these = deletedColumns, `deleted = 2`
+	}
+	w.WriteString(`SELECT ` + columns + ` FROM images WHERE id IN (SELECT id FROM (`)
 	if len(sets) <= fewDatasets {
 		for i, set := range sets {
 			if i > 0 {
 				w.WriteString(` UNION ALL `)
 			}
-			w.WriteString(`SELECT id, created FROM (SELECT id, created FROM images WHERE deleted = 0 AND dataset = ` + w.arg(string(set.dataset)))
+			w.WriteString(`SELECT id, created FROM (SELECT id, created FROM images WHERE ` + these + ` AND dataset = ` + w.arg(string(set.dataset)))
 			w.cells(set.cells)
 			w.WriteString(w.after + inOrder)
 			fmt.Fprintf(&w, `) AS p%d`, i)
 		}
 	} else {
-		w.WriteString(`SELECT id, created FROM images WHERE deleted = 0 AND (`)
+		w.WriteString(`SELECT id, created FROM images WHERE ` + these + ` AND (`)
 		w.groups(sets)
 		w.WriteString(`)` + w.after)
 	}

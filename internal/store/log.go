@@ -5,11 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"vitrine.dev/vitrine"
-	"vitrine.dev/vitrine/internal/entry"
 	"vitrine.dev/vitrine/internal/merkle"
 )
 
@@ -75,114 +72,11 @@ func (s *Store) LogRows(ctx context.Context, from, to int64, fn func(LogRow) err
 	return nil
 }
 
-// EntryQuery asks for entries. Zero fields do not narrow.
-type EntryQuery struct {
-	// After is the seq after which to list, -1 from the first entry; with Back
-	// the seq before which to list, 0 from the newest.
-	After int64
-	Back  bool
-	Limit int // 0 is 100; at most 1000
-
-	Actor      vitrine.ID
-	Act        string
-	Outcome    vitrine.Outcome
-	Resource   vitrine.ID
-	Scopes     []vitrine.ID // nil is all; empty is none
-	Request    string
-	Credential vitrine.ID
-	From, To   time.Time // from From until before To
-}
-
-// Entries lists entries as their leaves say, with personal fields opened where
-// the person was not forgotten.
-func (s *Store) Entries(ctx context.Context, q EntryQuery) ([]vitrine.Entry, error) {
-	if q.Scopes != nil && len(q.Scopes) == 0 {
-		return nil, nil
-	}
-	leaves, err := s.findLeaves(ctx, q)
-	if err != nil {
-		return nil, fmt.Errorf("search the log: %w", err)
-	}
-	entries := make([]vitrine.Entry, len(leaves))
-	parts := make([][]entry.Part, len(leaves))
-	for i, leaf := range leaves {
-		e, ps, err := entry.Parse(leaf)
-		if err != nil {
-			return nil, fmt.Errorf("search the log: %w", err)
-		}
-		entries[i], parts[i] = *e, ps
-	}
-	open, err := s.opener(ctx, parts)
-	if err != nil {
-		return nil, fmt.Errorf("search the log: %w", err)
-	}
-	for i := range entries {
-		if err := entry.Open(&entries[i], parts[i], open); err != nil {
-			return nil, fmt.Errorf("open entry %d: %w", entries[i].Seq, err)
-		}
-	}
-	return entries, nil
-}
-
-func (s *Store) findLeaves(ctx context.Context, q EntryQuery) ([][]byte, error) {
-	text, args := q.where(s.d)
-	limit := q.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	args = append(args, min(limit, 1000))
-	order := "seq"
-	if q.Back {
-		order = "seq DESC"
-	}
-	rows, err := s.read.once(ctx,
-		`SELECT leaf FROM log WHERE `+text+` ORDER BY `+order+fmt.Sprintf(` LIMIT $%d`, len(args)), args...)
-	return collect(rows, err, func(r row) (leaf []byte, err error) {
-		return leaf, r.Scan(&leaf)
-	})
-}
-
-func (q *EntryQuery) where(d *dialect) (string, []any) {
-	var conds []string
-	var args []any
-	add := func(cond string, v any) {
-		args = append(args, v)
-		conds = append(conds, cond+fmt.Sprintf("$%d", len(args)))
-	}
-	switch {
-	case !q.Back:
-		add("seq > ", q.After)
-	case q.After > 0:
-		add("seq < ", q.After)
-	default:
-		conds = append(conds, "seq >= 0")
-	}
-	for _, f := range []struct{ column, value string }{
-		{"actor", string(q.Actor)}, {"act", q.Act}, {"outcome", string(q.Outcome)}, {"resource", string(q.Resource)},
-		{"request", q.Request}, {"credential", string(q.Credential)},
-	} {
-		if f.value != "" {
-			add(f.column+" = ", f.value)
-			conds = append(conds, f.column+" <> ''") // lets the partial index serve
-		}
-	}
-	if !q.From.IsZero() {
-		add("time >= ", micros(q.From))
-	}
-	if !q.To.IsZero() {
-		add("time < ", micros(q.To))
-	}
-	if q.Scopes != nil {
-		args = append(args, listOf(q.Scopes))
-		conds = append(conds, "scope"+d.in(len(args)))
-	}
-	return strings.Join(conds, " AND "), args
-}
-
 const (
 	qPutCheckpoint = `INSERT INTO checkpoints (size, note, at) VALUES ($1, $2, $3)
 		ON CONFLICT (size) DO UPDATE SET note = excluded.note, at = excluded.at`
 	qLatestCheckpoint = `SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1`
+	qCheckpointOf     = `SELECT note FROM checkpoints WHERE size = $1`
 )
 
 // PutCheckpoint keeps a signed head of the log.
@@ -204,4 +98,17 @@ func (s *Store) LatestCheckpoint(ctx context.Context) (size int64, note string, 
 		return 0, "", fmt.Errorf("latest checkpoint: %w", err)
 	}
 	return size, note, nil
+}
+
+// CheckpointOf is the checkpoint of a size that was kept; "" where there is
+// none.
+func (s *Store) CheckpointOf(ctx context.Context, size int64) (note string, err error) {
+	err = s.read.row(ctx, qCheckpointOf, size).Scan(&note)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("checkpoint of %d: %w", size, err)
+	}
+	return note, nil
 }

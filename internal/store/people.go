@@ -21,9 +21,10 @@ type people struct {
 	name    seal.Key // hashes end users' names
 	subject seal.Key // hashes subjects of budgets
 
-	mu      sync.RWMutex
-	forgets int64 // the head's count that keys are of
-	keys    map[string]personKey
+	mu       sync.RWMutex
+	forgets  int64 // the head's count that keys are of
+	keys     map[string]personKey
+	subjects map[string]string // hashes
 }
 
 // personKey is the key that a person's parts are now sealed under. Its epoch
@@ -37,7 +38,8 @@ type personKey struct {
 const maxPeople = 50_000
 
 func newPeople(k seal.Key) *people {
-	return &people{wrap: k.Derive("person keys"), name: k.Derive("end users"), subject: k.Derive("budget subjects"), keys: map[string]personKey{}}
+	return &people{wrap: k.Derive("person keys"), name: k.Derive("end users"), subject: k.Derive("budget subjects"),
+		keys: map[string]personKey{}, subjects: map[string]string{}}
 }
 
 // EndUser is the person that stands for an asserted end user in the log, and
@@ -47,6 +49,25 @@ func (s *Store) EndUser(name string) string { return s.people.endUser(name) }
 func (p *people) endUser(name string) string {
 	h := p.name.Mac([]byte(entry.Text(name)))
 	return "end-user:" + hexBytes(h[:16])
+}
+
+// subjectHash stands for a budget's subject in the database.
+func (p *people) subjectHash(subject string) string {
+	p.mu.RLock()
+	who, ok := p.subjects[subject]
+	p.mu.RUnlock()
+	if ok {
+		return who
+	}
+	h := p.subject.Mac([]byte(subject))
+	who = hexBytes(h[:16])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.subjects) >= maxPeople {
+		clear(p.subjects)
+	}
+	p.subjects[subject] = who
+	return who
 }
 
 // sealedFor is what sealed parts depend on.

@@ -34,8 +34,12 @@ func TestPagesWalkAnIndex(t *testing.T) {
 		{"groups of many", []ImageSet{{many[:100], 3}, {many[90:], 4}}, "images_created", 1},
 		{"few datasets", []ImageSet{{many[:2], 3}}, "images_dataset", 3},
 	} {
-		for _, after := range []Cursor{{}, {Created: time.Now(), ID: "x"}} {
-			text, args := pageQuery(s.d, merge(test.sets), after, 50)
+		for i, after := range []Cursor{{}, {Created: time.Now(), ID: "x"}, {}} {
+			deleted := i == 2
+			if deleted {
+				test.index = strings.Replace(test.index, "images_", "images_deleted_", 1)
+			}
+			text, args := pageQuery(s.d, merge(test.sets), &ImageQuery{After: after, Limit: 50, Deleted: deleted})
 			rows, err := s.read.once(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 			steps, err := collect(rows, err, func(r row) (step string, err error) {
 				var skip int

@@ -220,7 +220,9 @@ func scanSet(r row) (AppliedSet, error) {
 //
 // ErrConflict when another was faster, a change's IfRevision does not hold, or
 // it would use the id of something deleted for anything else than the very
-// same object again, or delete a dataset that holds images. ErrNotFound for
+// same object again, or delete a dataset that holds images or is under legal
+// hold, or a held project. Images that may only be restored do not keep a
+// dataset: they are destroyed in their time. ErrNotFound for
 // deleting what is not there. Deleting a key or a provider's credential also
 // deletes its use or its secret.
 func (t *Tx) ApplyChanges(from int64, actor vitrine.ID, set *vitrine.ChangeSet) (revision int64, err error) {
@@ -293,7 +295,7 @@ func (t *Tx) change(c vitrine.Change, revision int64) (before json.RawMessage, e
 		if !there {
 			return nil, notFound(kind)
 		}
-		return before, t.deleteObject(c.Ref, revision)
+		return before, t.deleteObject(c.Ref, before, revision)
 	}
 	put, err := json.Marshal(c.Object)
 	if err != nil {
@@ -306,13 +308,18 @@ func (t *Tx) change(c vitrine.Change, revision int64) (before json.RawMessage, e
 	return before, err
 }
 
-func (t *Tx) deleteObject(ref vitrine.Ref, revision int64) error {
+func (t *Tx) deleteObject(ref vitrine.Ref, before json.RawMessage, revision int64) error {
 	if _, err := t.c.exec(qDeleteObject, string(ref.Kind), string(ref.ID), revision); err != nil {
 		return err
 	}
 	switch ref.Kind {
 	case vitrine.KindDataset:
-		return t.holdsNone(ref)
+		if err := t.holdsNone(ref); err != nil {
+			return err
+		}
+		return t.datasetHeld(before)
+	case vitrine.KindProject:
+		return t.scopeHeld(ref, "")
 	case vitrine.KindKey:
 		_, err := t.c.exec(qDeleteKeyUse, string(ref.ID))
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,6 +129,20 @@ func (q *queue) take(batch []*item, n int) []*item {
 	return batch
 }
 
+// gather lets those go first who were woken, as long as they bring more: what
+// comes now shares the next sync.
+func (q *queue) gather() {
+	for last := -1; ; runtime.Gosched() {
+		q.mu.Lock()
+		n := len(q.items)
+		q.mu.Unlock()
+		if n <= last {
+			return
+		}
+		last = n
+	}
+}
+
 var errRunning = errors.New("store: the committer runs already")
 
 // open begins a Run. Once the store is over there is nothing to take.
@@ -182,29 +197,34 @@ func (q *queue) leftover() []*item {
 
 // submit waits until it is done. A waiter who leaves while the act is queued, or
 // was there for waitTime, takes it along; once it has started it is carried
-// through.
-func (s *Store) submit(ctx context.Context, it *item) error {
+// through, and who waited for endTime in vain is told that nobody knows.
+func (s *Store) submit(ctx context.Context, it *item) (Receipt, error) {
 	if err := ctx.Err(); err != nil {
-		return unrecorded(err)
+		return Receipt{}, unrecorded(err)
 	}
 	it.done = make(chan struct{})
 	if !s.queue.push(it) {
-		return unrecorded(errClosed)
+		return Receipt{}, unrecorded(errClosed)
 	}
 	wait := time.NewTimer(waitTime)
 	defer wait.Stop()
 	var why error
 	select {
 	case <-it.done:
-		return it.result
+		return it.receipt, it.result
 	case <-ctx.Done():
 		why = ctx.Err()
 	case <-wait.C:
 		why = errSilent
 	}
 	if it.leave() {
-		return unrecorded(why)
+		return Receipt{}, unrecorded(why)
 	}
-	<-it.done
-	return it.result
+	wait.Reset(endTime)
+	select {
+	case <-it.done:
+		return it.receipt, it.result
+	case <-wait.C:
+		return Receipt{}, unanswered(&doubtError{errSilent})
+	}
 }

@@ -61,7 +61,10 @@ type Store struct {
 
 	queue    queue
 	people   *people
+	aside    aside
+	wiping   wiping
 	appended broadcast
+	filled   broadcast     // a block of the log
 	policy   chan struct{} // nil where there are no other nodes
 	space    space
 	failing  atomic.Bool // the last that was to be written was not
@@ -96,8 +99,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.policy = make(chan struct{}, 1)
 	}
 	s.queue.init()
-	s.people = newPeople(c.Seal)
+	s.people, s.aside = newPeople(c.Seal), aside{}
 	s.appended.init()
+	s.filled.init()
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

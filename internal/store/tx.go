@@ -35,6 +35,10 @@ type conn struct {
 	ctx   context.Context
 	quiet *time.Timer // ends ctx, unless another statement begins before
 	stmts map[string]*sql.Stmt
+
+	last      *head  // as the last transaction left it
+	version   uint32 // of the data then
+	destroyed bool   // a statement of destroying ran
 }
 
 func newConn(ctx context.Context, c *sql.Conn, d *dialect) *conn {
@@ -42,8 +46,14 @@ func newConn(ctx context.Context, c *sql.Conn, d *dialect) *conn {
 }
 
 // bound gives the connection to one transaction, whose first statement may take
-// first and each later one answerTime. What it answers ends that.
+// first and each later one answerTime. What it answers ends that. In an embedded
+// database nothing can be given up but the wait for its lock, see connectSQLite:
+// whoever waits for the transaction leaves by himself.
 func (c *conn) bound(first time.Duration) (end func()) {
+	if c.d.embedded {
+		c.ctx = context.Background()
+		return func() {}
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.ctx = ctx
 	c.quiet = time.AfterFunc(first, func() { cancel(errSilent) })
@@ -83,13 +93,16 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.destroyed = c.destroyed || destroying[query]
 	return res.RowsAffected()
 }
 
 // control runs BEGIN, COMMIT and their like.
 func (c *conn) control(query string) error {
-	c.asked()
-	_, err := c.ExecContext(c.ctx, query)
+	st, err := c.stmt(query)
+	if err == nil {
+		_, err = st.ExecContext(c.ctx)
+	}
 	return err
 }
 
@@ -167,11 +180,20 @@ func (r *statements) stmt(ctx context.Context, query string) (*sql.Stmt, error) 
 	return st, nil
 }
 
+// row reads one row. From an embedded database that takes no time to speak of, and
+// nothing but the disk, which nobody can interrupt, could keep it waiting; to
+// watch over it would take longer.
 func (r *statements) row(ctx context.Context, query string, args ...any) row {
 	if err := r.d.ready(args); err != nil {
 		return failedRow{err}
 	}
-	l := limited(ctx, readTime)
+	if err := ctx.Err(); err != nil {
+		return failedRow{err}
+	}
+	l := unlimited
+	if !r.d.embedded {
+		l = limited(ctx, readTime)
+	}
 	st, err := r.stmt(l.ctx, query)
 	if err != nil {
 		return failedRow{l.end(err)}

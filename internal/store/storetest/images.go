@@ -157,7 +157,7 @@ func testDeleteImage(t *testing.T, s *store.Store) {
 	})
 	remove := func(version int64) (names []string, err error) {
 		err = try(t, s, func(tx *store.Tx) error {
-			names, err = tx.DeleteImage("img", version)
+			names, err = tx.DestroyImage("img", version)
 			return err
 		})
 		return names, err

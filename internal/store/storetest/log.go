@@ -246,4 +246,9 @@ func testCheckpoints(t *testing.T, s *store.Store) {
 	if size, note, err := s.LatestCheckpoint(t.Context()); size != 10 || note != "ten again" || err != nil {
 		t.Errorf("got %d, %q, %v", size, note, err)
 	}
+	for size, want := range map[int64]string{2: "two", 3: "", 10: "ten again"} {
+		if note, err := s.CheckpointOf(t.Context(), size); note != want || err != nil {
+			t.Errorf("of %d: got %q, %v", size, note, err)
+		}
+	}
 }

@@ -51,7 +51,13 @@ func testMoney(t *testing.T, s *store.Store) {
 	do(t, s, reserve("r-2", 40))
 	balances(t, s, both, []money{{reserved: 100}, {reserved: 100}})
 
-	do(t, s, func(tx *store.Tx) error { _, err := tx.Settle("r-1", 50); return err })
+	var settled store.Settlement
+	do(t, s, func(tx *store.Tx) (err error) { settled, err = tx.Settle("r-1", 50); return err })
+	now, err := s.Balances(t.Context(), both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "balances of a settlement", settled.Balances, now)
 	balances(t, s, both, []money{{spent: 50, reserved: 40}, {spent: 50, reserved: 40}})
 	isError(t, "settle twice", try(t, s, func(tx *store.Tx) error { _, err := tx.Settle("r-1", 50); return err }), vitrine.ErrNotFound, "not_found")
 	do(t, s, func(tx *store.Tx) error { return tx.Release("r-2") })
@@ -144,7 +150,8 @@ func testAlerts(t *testing.T, s *store.Store) {
 			if err := tx.Reserve(id, step.spend, charges, epoch); err != nil {
 				return err
 			}
-			alerts, err = tx.Settle(id, step.spend)
+			settled, err := tx.Settle(id, step.spend)
+			alerts = settled.Alerts
 			return err
 		})
 		var got []int

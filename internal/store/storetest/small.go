@@ -97,6 +97,71 @@ func testSecrets(t *testing.T, s *store.Store) {
 	isError(t, "deleted", err, vitrine.ErrNotFound, "not_found")
 }
 
+func testRotatedSecrets(t *testing.T, s *store.Store) {
+	const origin = "https://a.example"
+	end := epoch.Add(time.Hour)
+	rotate := func(to string, secret vitrine.Secret, until time.Time) error {
+		_, err := s.Commit(t.Context(), act("rotate"), func(tx *store.Tx) error { return tx.RotateCredentialSecret("c", to, secret, until) })
+		return err
+	}
+	wants := func(what, now, before string, at time.Time) {
+		t.Helper()
+		if secret, _, err := s.CredentialSecret(t.Context(), "c"); err != nil || secret.Reveal() != now {
+			t.Errorf("%s: the secret is %q, %v; want %q", what, secret.Reveal(), err, now)
+		}
+		r, err := s.RetiredSecret(t.Context(), "c", at)
+		if before == "" {
+			isError(t, what, err, vitrine.ErrNotFound, "not_found")
+		} else if err != nil || r.Secret.Reveal() != before || r.Origin != origin || !r.Until.After(at) {
+			t.Errorf("%s: the one before is %q for %q until %s, %v; want %q", what, r.Secret.Reveal(), r.Origin, r.Until, err, before)
+		}
+	}
+	isError(t, "of nothing", rotate(origin, "one", end), vitrine.ErrConflict, "no_secret")
+	do(t, s, func(tx *store.Tx) error { return tx.PutCredentialSecret("c", origin, "one") })
+	isError(t, "of another origin's", rotate("https://b.example", "two", end), vitrine.ErrConflict, "no_secret")
+	wants("not rotated", "one", "", epoch)
+	if err := rotate(origin, "two", end); err != nil {
+		t.Fatal(err)
+	}
+	wants("rotated", "two", "one", epoch)
+	wants("just before the end", "two", "one", end.Add(-time.Microsecond))
+	wants("at the end", "two", "", end)
+	if err := rotate(origin, "three", end.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	wants("rotated again", "three", "two", end)
+
+	drop := func(at time.Time) error {
+		_, err := s.Commit(t.Context(), act("rotate"), func(tx *store.Tx) error { return tx.DeleteRetiredSecret("c", at) })
+		return err
+	}
+	if all, err := s.RetiredSecrets(t.Context(), end, 10); err != nil || len(all) != 0 {
+		t.Errorf("had their time: %v, %v", all, err)
+	}
+	isError(t, "too early", drop(end), vitrine.ErrNotFound, "not_found")
+	end = end.Add(time.Hour)
+	if all, err := s.RetiredSecrets(t.Context(), end, 10); err != nil || len(all) != 1 || all[0] != "c" {
+		t.Errorf("had their time: %v, %v", all, err)
+	}
+	if err := drop(end); err != nil {
+		t.Error(err)
+	}
+	isError(t, "twice", drop(end), vitrine.ErrNotFound, "not_found")
+
+	for what, end := range map[string]func(tx *store.Tx) error{
+		"put anew": func(tx *store.Tx) error { return tx.PutCredentialSecret("c", origin, "five") },
+		"deleted":  func(tx *store.Tx) error { return tx.DeleteCredentialSecret("c") },
+	} {
+		do(t, s, func(tx *store.Tx) error { return tx.PutCredentialSecret("c", origin, "four") })
+		if err := rotate(origin, "five", epoch.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		do(t, s, end)
+		_, err := s.RetiredSecret(t.Context(), "c", epoch)
+		isError(t, what, err, vitrine.ErrNotFound, "not_found")
+	}
+}
+
 func testKeyUses(t *testing.T, s *store.Store) {
 	if u, err := s.KeyUse(t.Context(), "k"); err != nil || u != (store.KeyUse{Key: "k"}) {
 		t.Errorf("never used: got %+v, %v", u, err)
