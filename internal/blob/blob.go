@@ -2,7 +2,7 @@
 // once, durable when acknowledged, read by range.
 //
 // It holds the interface and the rule for names. fsblob keeps blobs as files,
-// memblob in memory for tests, and blobtest is the suite that each passes. What
+// s3blob in an object store, memblob in memory for tests, and blobtest is the suite that each passes. What
 // the bytes are is not its business: they come sealed, and nothing here keeps,
 // knows or needs a key. Which blobs should be there is not its business either:
 // rows name them, and a sweep (List, Delete) removes those that no row names.
@@ -57,6 +57,12 @@ type Bucket interface {
 // whoever asked first has no claim to them.
 type Roomy interface {
 	Free() (int64, error)
+}
+
+// Tidier is a bucket in which writers that never ended leave something that no
+// list shows. Tidy removes what was begun before a time.
+type Tidier interface {
+	Tidy(ctx context.Context, before time.Time) error
 }
 
 // Writer writes one blob. It is not safe for concurrent use. Exactly one of

@@ -22,9 +22,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/goccy/go-yaml"
+
+	"vitrine.dev/vitrine"
 )
 
 // Config is every setting. The first sentence of each comment is what the
@@ -42,6 +45,20 @@ type Config struct {
 	// PostgreSQL 15 or newer.
 	Database string `yaml:"database" env:"DATABASE" example:"postgres://vitrine@db/vitrine"`
 
+	// Bucket for the larger sealed images. Empty is the data directory; with a
+	// bucket that every node reaches, and PostgreSQL, several nodes serve the same
+	// images. Parameters of the URL: endpoint, region, auth=role, allow_http=true.
+	Blobs string `yaml:"blobs" env:"BLOBS" example:"s3://pictures/vitrine?endpoint=https://s3.example.com&region=eu-central-1"`
+
+	// File with the bucket's credentials, mode 0600, in lines as
+	// aws_access_key_id = KEY. Empty is AWS_ACCESS_KEY_ID and
+	// AWS_SECRET_ACCESS_KEY in the environment.
+	BlobsCredentials string `yaml:"blobs_credentials" env:"BLOBS_CREDENTIALS" example:"/etc/vitrine/s3"`
+
+	// For how long a deleted image may be restored. Then its key is destroyed; 0
+	// destroys it at once. A dataset may say otherwise.
+	RestoreWindow vitrine.Duration `yaml:"restore_window" env:"RESTORE_WINDOW" example:"7d"`
+
 	// File with the key-encryption key, mode 0600. By default the data
 	// directory's name with .kek: beside it, so that a copy of the data alone
 	// opens nothing.
@@ -50,6 +67,27 @@ type Config struct {
 	// Directory for the log's signed checkpoints. By default the data
 	// directory's name with -checkpoints; send what appears there elsewhere.
 	Checkpoints string `yaml:"checkpoints" env:"CHECKPOINTS" example:"/srv/checkpoints"`
+
+	// Where the newest checkpoint of the log is published too: a directory, such
+	// as one that a web server serves, or a bucket, s3://bucket/prefix. What lies
+	// there has the layout of C2SP tlog-tiles.
+	CheckpointsMirror string `yaml:"checkpoints_mirror" env:"CHECKPOINTS_MIRROR" example:"s3://audit/vitrine?region=eu-central-1"`
+
+	// File with credentials for the mirror's bucket, as Amazon's tools write it,
+	// mode 0600. By default they are in AWS_ACCESS_KEY_ID and its like.
+	CheckpointsCredentials string `yaml:"checkpoints_credentials" env:"CHECKPOINTS_CREDENTIALS" example:"/etc/vitrine/mirror-credentials"`
+
+	// Publish the log's tiles in the mirror as well: hashes, no entries. With
+	// them anybody can prove there that the log only grew.
+	CheckpointsTiles bool `yaml:"checkpoints_tiles" env:"CHECKPOINTS_TILES" example:"true"`
+
+	// Address that is told of each checkpoint, by POST. http:// needs
+	// allow_private_providers and goes to loopback and private addresses alone.
+	CheckpointsWebhook string `yaml:"checkpoints_webhook" env:"CHECKPOINTS_WEBHOOK" example:"https://hooks.example.com/vitrine"`
+
+	// File with the secret that signs what the webhook is told, mode 0600: at
+	// least 16 bytes, or whsec_ and base64.
+	CheckpointsWebhookSecret string `yaml:"checkpoints_webhook_secret" env:"CHECKPOINTS_WEBHOOK_SECRET" example:"/etc/vitrine/webhook-secret"`
 
 	// Let providers have loopback and private addresses. Without it nobody can
 	// make the server call into the network that it stands in.
@@ -86,7 +124,8 @@ type Config struct {
 func Default() *Config {
 	return &Config{
 		Data: "vitrine-data", Listen: "127.0.0.1:8420", MaxUpload: 64 << 20, RatePerMinute: 600, LogLevel: "info",
-		from: map[string]string{},
+		RestoreWindow: vitrine.Duration(7 * 24 * time.Hour),
+		from:          map[string]string{},
 	}
 }
 
@@ -230,7 +269,8 @@ func (c *Config) complete() error {
 	for _, p := range []struct {
 		at      *string
 		derived string
-	}{{&c.KeyFile, data + ".kek"}, {&c.Checkpoints, data + "-checkpoints"}, {&c.TLSCert, ""}, {&c.TLSKey, ""}} {
+	}{{&c.KeyFile, data + ".kek"}, {&c.Checkpoints, data + "-checkpoints"}, {&c.TLSCert, ""}, {&c.TLSKey, ""}, {&c.BlobsCredentials, ""},
+		{&c.CheckpointsCredentials, ""}, {&c.CheckpointsWebhookSecret, ""}} {
 		if *p.at == "" {
 			*p.at = p.derived
 		}
@@ -241,7 +281,10 @@ func (c *Config) complete() error {
 			return fmt.Errorf("configuration: %w", err)
 		}
 	}
-	return nil
+	if mirror := c.CheckpointsMirror; mirror != "" && !strings.Contains(mirror, "://") {
+		c.CheckpointsMirror, err = filepath.Abs(mirror)
+	}
+	return err
 }
 
 // check reports everything that cannot be right.
@@ -267,6 +310,8 @@ func (c *Config) check() error {
 	if u, err := url.Parse(c.Database); c.Database != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" && u.Scheme != "sqlite") {
 		bad("database", "want nothing, for SQLite in the data directory, or postgres://user@host/name")
 	}
+	c.checkKeeping(bad)
+	c.checkPublishing(bad)
 	if c.MaxUpload < 0 {
 		bad("max_upload", "cannot be below 0")
 	}
@@ -281,6 +326,46 @@ func (c *Config) check() error {
 		return fmt.Errorf("configuration: %w", errors.Join(wrong...))
 	}
 	return nil
+}
+
+// checkKeeping reports what is wrong about where and how long images are kept.
+func (c *Config) checkKeeping(bad func(name, format string, args ...any)) {
+	u, err := url.Parse(c.Blobs)
+	switch {
+	case c.Blobs == "":
+	case err != nil || u.Scheme != "s3" || u.Host == "":
+		bad("blobs", "want nothing, for the data directory, or a bucket such as s3://pictures/vitrine?endpoint=https://s3.example.com")
+	case u.User != nil:
+		bad("blobs", "credentials never stand in the URL: give blobs_credentials")
+	}
+	if c.RestoreWindow < 0 {
+		bad("restore_window", "cannot be below 0")
+	}
+}
+
+// checkPublishing reports what is wrong about where checkpoints go.
+func (c *Config) checkPublishing(bad func(name, format string, args ...any)) {
+	if scheme, _, ok := strings.Cut(c.CheckpointsMirror, "://"); ok && scheme != "s3" {
+		bad("checkpoints_mirror", "want a directory, or a bucket such as s3://bucket/prefix")
+	}
+	if c.CheckpointsTiles && c.CheckpointsMirror == "" {
+		bad("checkpoints_tiles", "give checkpoints_mirror, where they are to be published")
+	}
+	if c.CheckpointsMirror != "" && c.CheckpointsMirror == c.Checkpoints {
+		bad("checkpoints_mirror", "give it a directory of its own, beside checkpoints")
+	}
+	if c.CheckpointsWebhook == "" {
+		return
+	}
+	u, err := url.Parse(c.CheckpointsWebhook)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
+		bad("checkpoints_webhook", "want an address such as https://hooks.example.com/vitrine")
+	case u.Scheme == "http" && !c.AllowPrivateProviders:
+		bad("checkpoints_webhook", "over http:// anybody on the way could keep checkpoints back: give an https:// address, or for one in your own network set allow_private_providers")
+	case c.CheckpointsWebhookSecret == "":
+		bad("checkpoints_webhook_secret", "give the file with the secret that signs what the webhook is told")
+	}
 }
 
 // checkListen refuses an address on which keys would travel in clear.

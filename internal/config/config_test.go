@@ -77,6 +77,16 @@ func TestWrong(t *testing.T) {
 			"VITRINE_TRUSTED_PROXIES=all", "VITRINE_RATE_PER_MINUTE=-1", "VITRINE_MAX_UPLOAD=-1"},
 			[]string{"listen (from VITRINE_LISTEN)", "loud", "belong together", "public_url", "database", `"all"`, "rate_per_minute", "max_upload"}},
 		{"keys in clear", "listen: :8420\n", nil, []string{"keys would travel in clear"}},
+		{"a mirror that is none", "checkpoints_mirror: ftp://x\n", nil, []string{"s3://bucket/prefix"}},
+		{"a mirror in the checkpoints' place", "checkpoints: /srv/c\ncheckpoints_mirror: /srv/c\n", nil, []string{"a directory of its own"}},
+		{"a bucket that is none", "blobs: https://s3.example.com/pictures\n", nil, []string{"blobs", "s3://"}},
+		{"credentials in the bucket's URL", "blobs: s3://key:hunter2@pictures\n", nil, []string{"blobs_credentials"}},
+		{"a window below nothing", "restore_window: -1h\n", nil, []string{"restore_window"}},
+		{"a window that is no time", "restore_window: soon\n", nil, []string{`"soon" is no length of time`}},
+		{"tiles that go nowhere", "checkpoints_tiles: true\n", nil, []string{"give checkpoints_mirror"}},
+		{"a webhook that is none", "checkpoints_webhook: hooks\n", nil, []string{"want an address"}},
+		{"a webhook in clear", "checkpoints_webhook: http://127.0.0.1/x\n", nil, []string{"allow_private_providers"}},
+		{"a webhook without a secret", "checkpoints_webhook: https://hooks.example.com/x\n", nil, []string{"checkpoints_webhook_secret"}},
 		{"the root as data", "data: /\n", nil, []string{"cannot be the data directory"}},
 	}
 	for _, tt := range tests {
@@ -128,7 +138,14 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			t.Errorf("the URL itself changed: %s", c.Database)
 		}
 	}
-	_, err := config.Load(write(t, "database: postgres://u:hunter2@db/x\nlisen: x\n"), nil)
+	hook, err := config.Load("", []string{"VITRINE_CHECKPOINTS_WEBHOOK=https://hooks.example.com/T1/hunter2", "VITRINE_CHECKPOINTS_WEBHOOK_SECRET=s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := hook.String(); strings.Contains(all, "hunter2") || !strings.Contains(all, "https://hooks.example.com/[set]") {
+		t.Errorf("prints %s", all)
+	}
+	_, err = config.Load(write(t, "database: postgres://u:hunter2@db/x\nlisen: x\n"), nil)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v", err)
 	}

@@ -25,8 +25,10 @@ func (c *Config) Settings() []Setting {
 		value := v.FieldByName(f.field)
 		s := Setting{Name: f.Name, Env: f.Env, From: c.origin(f.Name)}
 		switch {
-		case f.Name == "database":
-			s.Value = withoutPassword(c.Database)
+		case f.Name == "database", f.Name == "blobs":
+			s.Value = withoutPassword(value.String())
+		case f.Name == "checkpoints_webhook":
+			s.Value = hostOnly(c.CheckpointsWebhook)
 		case value.Kind() == reflect.Slice:
 			s.Value = strings.Join(c.TrustedProxies, ",")
 		default:
@@ -42,6 +44,19 @@ func (c *Config) origin(name string) string {
 		return from
 	}
 	return "default"
+}
+
+// hostOnly is an address that may be shown: the path of a webhook mostly is its
+// secret.
+func hostOnly(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || text == "" {
+		return ""
+	}
+	if u.Path == "" && u.RawQuery == "" {
+		return text
+	}
+	return u.Scheme + "://" + u.Host + "/[set]"
 }
 
 // withoutPassword is a database URL that may be shown.

@@ -279,12 +279,22 @@ func asTime(v value) (time.Time, bool) {
 }
 
 func asDuration(v value) (vitrine.Duration, bool) {
-	d, err := time.ParseDuration(v.text)
+	d, err := vitrine.ParseDuration(v.text)
 	if err != nil || d <= 0 {
-		v.bad("want a time such as 15m or 72h")
+		v.bad("want a time such as 15m, 72h or 90d")
 		return 0, false
 	}
-	return vitrine.Duration(d), true
+	return d, true
+}
+
+// asWindow is a time that may be 0, which is something else than none.
+func asWindow(v value) (*vitrine.Duration, bool) {
+	d, err := vitrine.ParseDuration(v.text)
+	if err != nil || d < 0 {
+		v.bad("want a time such as 7d, or 0")
+		return nil, false
+	}
+	return &d, true
 }
 
 // asEnum is one of a few words.

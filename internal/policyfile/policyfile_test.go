@@ -18,7 +18,7 @@ projects:
   renders:
     environment: staging
     datasets:
-      drafts: {category: generated, birth_tier: internal, owner: ann}
+      drafts: {category: generated, birth_tier: internal, owner: ann, retention: 90d, keep_at_least: 1d12h, restore_window: 0}
     deployments:
       hidream: {provider: studio, price: 0.01}
       black-forest/flux@dev:
@@ -66,6 +66,10 @@ func TestParse(t *testing.T) {
 	}
 	if len(files.Objects) != 16 {
 		t.Errorf("%d objects: %v", len(files.Objects), byRef)
+	}
+	drafts, ok := byRef["dataset/drafts"].(*vitrine.Dataset)
+	if !ok || time.Duration(drafts.Retention) != 90*24*time.Hour || time.Duration(drafts.KeepAtLeast) != 36*time.Hour || drafts.RestoreWindow == nil || *drafts.RestoreWindow != 0 {
+		t.Errorf("drafts: %+v", drafts)
 	}
 	flux, ok := byRef["deployment/renders/black-forest%2Fflux%40dev"].(*vitrine.Deployment)
 	if !ok || flux.Price.Of("512x512", "") != 20_000 || flux.Price.Of("", "") != 40_000 || flux.Limits.Formats[0] != "png" {
@@ -133,6 +137,9 @@ func TestWrong(t *testing.T) {
 		{"bad id", "groups:\n  our team: {}", `p.yaml:2:3: "our team" is no id: want up to 128 letters, digits, '.', '_' and '-', first a letter or digit`},
 		{"unknown permission", "roles:\n  r: {grants: [{permissions: [image.veiw], categories: all, tiers: all}]}", `p.yaml:2:31: unknown permission "image.veiw"; did you mean "image.view"?`},
 		{"unknown tier", "projects:\n  p: {environment: staging, datasets: {d: {category: generated, birth_tier: secret}}}", `p.yaml:2:77: unknown tier "secret"; want public, internal, confidential, restricted`},
+		{"no time", "projects:\n  p: {environment: staging, datasets: {d: {category: generated, retention: soon}}}", `p.yaml:2:76: want a time such as 15m, 72h or 90d`},
+		{"a retention of nothing", "projects:\n  p: {environment: staging, datasets: {d: {category: generated, retention: 0d}}}", `p.yaml:2:76: want a time such as 15m, 72h or 90d`},
+		{"a window below nothing", "projects:\n  p: {environment: staging, datasets: {d: {category: generated, restore_window: -1h}}}", `p.yaml:2:81: want a time such as 7d, or 0`},
 		{"single tier", "roles:\n  r: {grants: [{permissions: [image.view], categories: all, tiers: internal}]}", `p.yaml:2:68: write "<= internal" for this tier and those below, or [internal] for this one alone`},
 		{"grant that covers nothing", "roles:\n  r: {grants: [{permissions: [image.view], tiers: all}]}", `p.yaml:2:16: categories is missing: without it image.view covers nothing; say all, or which`},
 		{"missing", "projects: {p: {}}", `p.yaml:1:12: environment is missing`},

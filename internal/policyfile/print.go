@@ -3,15 +3,14 @@ package policyfile
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"vitrine.dev/vitrine"
 )
 
 // Print writes objects as files (path → text), such that Parse gives the same
 // back. What does not stand in files is left out: keys, the origins of
-// credentials, and of principals whether they are disabled, their epoch and
-// when they enrolled. Objects of one kind come in the order of their ids, so
+// credentials, of principals whether they are disabled, their epoch and when
+// they enrolled, and grants neither to use nor to give, which grant nothing. Objects of one kind come in the order of their ids, so
 // that two exports can be compared line by line.
 func Print(objects []vitrine.Object) map[string]string {
 	sorted := slices.Clone(objects)
@@ -91,7 +90,18 @@ func (w *writer) dataset(s *vitrine.Dataset, here, project bool) {
 	w.text("category", s.Category.String())
 	w.text("birth_tier", s.BirthTier.String())
 	w.text("owner", string(s.Owner))
+	w.duration("retention", s.Retention)
+	w.duration("keep_at_least", s.KeepAtLeast)
+	if s.RestoreWindow != nil {
+		w.text("restore_window", s.RestoreWindow.String())
+	}
 	w.close()
+}
+
+func (w *writer) duration(key string, d vitrine.Duration) {
+	if d != 0 {
+		w.text(key, d.String())
+	}
 }
 
 func (w *writer) deployment(m *vitrine.Deployment, here bool, key string) {
@@ -198,7 +208,9 @@ func (p *printer) roles(w *writer) {
 			w.list("includes", strs(r.Includes))
 			w.section("grants", func() {
 				for _, g := range r.Grants {
-					w.item(func() { w.grant(&g) })
+					if !g.NoUse || g.Give {
+						w.item(func() { w.grant(&g) })
+					}
 				}
 			})
 			w.flag("disabled", r.Disabled)
@@ -310,9 +322,7 @@ func (w *writer) constraint(c *vitrine.Constraint) {
 	w.list("permissions", strs(c.Permissions))
 	w.tiers(c.Tiers, false)
 	w.list("response_formats", c.ResponseFormats)
-	if c.MaxAge != 0 {
-		w.text("max_age", time.Duration(c.MaxAge).String())
-	}
+	w.duration("max_age", c.MaxAge)
 	w.close()
 }
 

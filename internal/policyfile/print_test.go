@@ -9,11 +9,15 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/policyfile"
 )
 
 // TestPrintIsTheInverse makes random policies, prints them and reads them back.
+var hour = vitrine.Duration(time.Hour)
+
 func TestPrintIsTheInverse(t *testing.T) {
 	for seed := range uint64(300) {
 		m := &maker{rand.New(rand.NewPCG(seed, 1))}
@@ -86,7 +90,9 @@ func (m *maker) objects() []vitrine.Object {
 		if m.maybe() {
 			add(p)
 		}
-		add(&vitrine.Dataset{ID: m.id(), Project: p.ID, Name: m.text(), Category: pick(m, vitrine.Categories...), BirthTier: vitrine.Tier(m.IntN(5)), Owner: m.id()})
+		add(&vitrine.Dataset{ID: m.id(), Project: p.ID, Name: m.text(), Category: pick(m, vitrine.Categories...), BirthTier: vitrine.Tier(m.IntN(5)), Owner: m.id(),
+			Retention: pick(m, 0, vitrine.Duration(90*24*time.Hour), vitrine.Duration(90*time.Minute)), KeepAtLeast: pick(m, 0, vitrine.Duration(time.Hour)),
+			RestoreWindow: pick(m, nil, new(vitrine.Duration), &hour)})
 		add(m.deployment(p.ID))
 		add(m.role())
 		add(m.binding())
@@ -214,4 +220,25 @@ func (m *maker) text() string {
 
 func (m *maker) texts() []string {
 	return pick(m, nil, []string{m.word()}, []string{m.word(), m.word()})
+}
+
+// A grant neither to use nor to give stands in no file: it grants nothing, and
+// files that say so are refused.
+func TestPrintLeavesOutWhatGrantsNothing(t *testing.T) {
+	role := &vitrine.Role{ID: "r", Grants: []vitrine.Grant{
+		{Permissions: []vitrine.Permission{vitrine.UsageView}, NoUse: true},
+		{Permissions: []vitrine.Permission{vitrine.BudgetView}, NoUse: true, Give: true},
+	}}
+	files := fstest.MapFS{}
+	for name, text := range policyfile.Print([]vitrine.Object{role}) {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	got, err := policyfile.Parse(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []vitrine.Object{&vitrine.Role{ID: "r", Grants: role.Grants[1:]}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got) %s", diff)
+	}
 }

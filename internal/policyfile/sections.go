@@ -146,10 +146,13 @@ func dataset(v value, id vitrine.ID) { datasetIn(v, "", id) }
 func datasetIn(v value, project, id vitrine.ID) {
 	s := &vitrine.Dataset{ID: id, Project: project}
 	set := map[string]func(value){
-		"name":       one(&s.Name, asText),
-		"category":   one(&s.Category, asCategory),
-		"birth_tier": one(&s.BirthTier, asTier),
-		"owner":      one(&s.Owner, asID),
+		"name":           one(&s.Name, asText),
+		"category":       one(&s.Category, asCategory),
+		"birth_tier":     one(&s.BirthTier, asTier),
+		"owner":          one(&s.Owner, asID),
+		"retention":      one(&s.Retention, asDuration),
+		"keep_at_least":  one(&s.KeepAtLeast, asDuration),
+		"restore_window": one(&s.RestoreWindow, asWindow),
 	}
 	if project == "" {
 		set["project"] = one(&s.Project, asID)
@@ -285,7 +288,7 @@ var (
 func provider(v value, id vitrine.ID) {
 	p := &vitrine.Provider{ID: id}
 	v.fields(map[string]func(value){
-		"kind":     one(&p.Kind, asEnum(vitrine.OpenAI, vitrine.NanoGPT, vitrine.Studio)),
+		"kind":     one(&p.Kind, asEnum(vitrine.OpenAI, vitrine.NanoGPT, vitrine.Automatic1111, vitrine.Stability, vitrine.Studio)),
 		"name":     one(&p.Name, asText),
 		"base_url": one(&p.BaseURL, asURL),
 		"hosts":    many(&p.Hosts, asWord),

@@ -63,6 +63,7 @@ var table = []row{
 	{vitrine.ErrInvalid, "invalid", http.StatusBadRequest, "Invalid request"},
 	{vitrine.ErrExhausted, "exhausted", http.StatusPaymentRequired, "Budget used up"},
 	{vitrine.ErrUpstream, "upstream", http.StatusBadGateway, "The image service failed"},
+	{vitrine.ErrDamaged, "damaged", http.StatusInternalServerError, "Damaged in storage"},
 }
 
 var (

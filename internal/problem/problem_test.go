@@ -36,6 +36,7 @@ func TestOf(t *testing.T) {
 		{"rate", "rate_limited", "", &vitrine.Error{Kind: vitrine.ErrExhausted, Code: "rate_limited"}, 429},
 		{"unavailable", "unrecorded", "", &vitrine.Error{Kind: vitrine.ErrUnavailable, Code: "unrecorded"}, 503},
 		{"upstream", "bad_answer", "", &vitrine.Error{Kind: vitrine.ErrUpstream, Code: "bad_answer"}, 502},
+		{"damaged", "image_damaged", "A backup may have it.", &vitrine.Error{Kind: vitrine.ErrDamaged, Code: "image_damaged", Public: "A backup may have it.", Err: secret}, 500},
 		{"upstream late", "timeout", "", &vitrine.Error{Kind: vitrine.ErrUpstream, Code: "timeout"}, 504},
 		{"denied and could not be recorded", "unavailable", "",
 			errors.Join(&vitrine.Error{Kind: vitrine.ErrDenied, Code: "tier", Public: "No."}, vitrine.ErrUnavailable), 503},
