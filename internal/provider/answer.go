@@ -40,16 +40,21 @@ type reader struct {
 	max    int64 // bytes of one
 	failed json.RawMessage
 	seen   bool // data
+	webui  bool // speaks as AUTOMATIC1111 does
+	seeds  []string
 }
 
 // readAnswer reads an answer of at most n pictures of max bytes and writes
 // them into the sinks as they come. It stops at the end of the object: what a
 // service sends after it costs nobody a picture that was paid for.
-func readAnswer(in io.Reader, n int, max int64, sink func(int) (io.Writer, error)) (*answer, json.RawMessage, error) {
+func readAnswer(kind vitrine.ProviderKind, in io.Reader, n int, max int64, sink func(int) (io.Writer, error)) (*answer, json.RawMessage, error) {
 	w := windows.Get().(*window)
 	defer windows.Put(w)
 	r := &reader{scanner: newScanner(in, w.text), out: w.bytes, sink: sink, n: n, max: max}
 	r.URLs, r.Echo = map[int]string{}, map[string]string{}
+	if kind == vitrine.Automatic1111 {
+		r.webui, r.junk = true, maxEcho
+	}
 	c, err := r.peek()
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -57,12 +62,22 @@ func readAnswer(in io.Reader, n int, max int64, sink func(int) (io.Writer, error
 	case err != nil:
 		return nil, nil, err
 	case c != '{':
-		// Not even the beginning of an answer: whatever this is, it is not the
-		// service that was meant, and it drew nothing.
-		return nil, nil, fail(CodeWrongService, ChargedNo, "The service's answer is not JSON; is its base URL right?", nil)
+		// Not even the beginning of an answer. It may be another service, or the
+		// picture itself in a form that the dialect does not have.
+		return nil, nil, fail(CodeWrongService, ChargedUnknown, "The service's answer is not JSON; is its base URL right?", nil)
 	}
-	if err := r.members(r.member); err != nil {
+	member := r.member
+	if r.webui {
+		member = r.webuiMember
+	}
+	if err := r.members(member); err != nil {
 		return nil, nil, err
+	}
+	if len(r.Images) > r.n {
+		return nil, nil, r.tooMany()
+	}
+	for i := range min(len(r.seeds), len(r.Images)) {
+		r.Images[i].Seed = r.seeds[i]
 	}
 	return &r.answer, r.failed, nil
 }
@@ -96,24 +111,42 @@ func (r *reader) member(key string) (err error) {
 	return r.skip(1)
 }
 
-func (r *reader) data() error {
+func (r *reader) data() error { return r.pictures(r.picture) }
+
+// pictures reads the list of pictures, each with one.
+func (r *reader) pictures(one func(i int) error) error {
 	if r.seen {
-		return syntax("data twice")
+		return syntax("the pictures twice")
 	}
 	r.seen = true
 	if c, err := r.peek(); err != nil || c != '[' {
 		if err == nil && c == 'n' {
 			return r.skip(1)
 		}
-		return errors.Join(err, syntax("data is no list"))
+		return errors.Join(err, syntax("the pictures are no list"))
 	}
 	return r.elements(func(i int) error {
-		if i >= r.n {
-			return fail(CodeTooMany, ChargedUnknown, fmt.Sprintf("The service answered more than the %d pictures asked for.", r.n), nil)
+		// What is too many goes nowhere, but the cost may stand behind it.
+		if i >= 2*r.n+MaxImages {
+			return r.tooMany()
 		}
 		r.Images = append(r.Images, Image{})
-		return r.picture(i)
+		return one(i)
 	})
+}
+
+func (r *reader) tooMany() *Error {
+	e := fail(CodeTooMany, ChargedUnknown, fmt.Sprintf("The service answered more than the %d pictures asked for.", r.n), nil)
+	e.Cost = r.Cost
+	return e
+}
+
+// sinkOf is where the i-th picture goes.
+func (r *reader) sinkOf(i int) (io.Writer, error) {
+	if i >= r.n {
+		return io.Discard, nil
+	}
+	return r.sink(i)
 }
 
 // picture reads one element of data.
@@ -170,7 +203,7 @@ func (r *reader) content(i int, url bool) error {
 		if r.Images[i].Size > 0 {
 			return nil, errTwice
 		}
-		return r.sink(i)
+		return r.sinkOf(i)
 	}}, url: url}
 	err = r.chunks(func(piece []byte, escaped bool) error {
 		before := p.taken

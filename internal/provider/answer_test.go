@@ -17,7 +17,7 @@ import (
 // read reads an answer with sinks in memory.
 func read(in io.Reader, n int, max int64) (*answer, [][]byte, error) {
 	got := make([][]byte, n)
-	a, _, err := readAnswer(in, n, max, func(i int) (io.Writer, error) {
+	a, _, err := readAnswer(vitrine.OpenAI, in, n, max, func(i int) (io.Writer, error) {
 		return writer(func(p []byte) { got[i] = append(got[i], p...) }), nil
 	})
 	return a, got, err
@@ -230,7 +230,7 @@ func mayRefuse(t *testing.T, in []byte, data []map[string]json.RawMessage, err e
 // when it has none or it is not plain base64.
 func plainContent(d map[string]json.RawMessage) []byte {
 	var text string
-	if d["url"] != nil || d["b64_json"] == nil || json.Unmarshal(d["b64_json"], &text) != nil || strings.ContainsAny(text, "\r\n:") {
+	if d["url"] != nil || d["b64_json"] == nil || string(d["b64_json"]) == "null" || json.Unmarshal(d["b64_json"], &text) != nil || strings.ContainsAny(text, "\r\n:") {
 		return nil
 	}
 	want, err := base64.StdEncoding.DecodeString(text)
@@ -254,7 +254,7 @@ func BenchmarkReadAnswer(b *testing.B) {
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := readAnswer(bytes.NewReader(in), 1, 1<<20, func(int) (io.Writer, error) { return io.Discard, nil }); err != nil {
+		if _, _, err := readAnswer(vitrine.OpenAI, bytes.NewReader(in), 1, 1<<20, func(int) (io.Writer, error) { return io.Discard, nil }); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -285,6 +285,36 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if _, err := base64.StdEncoding.Decode(out, in); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What a service charges for more pictures than were asked for stands behind
+// them, so they are read; of them none is taken.
+func TestTooManyTellsItsCost(t *testing.T) {
+	const one = `{"b64_json":"aGVsbG8="}`
+	for _, tt := range []struct {
+		pictures int
+		in       string
+		want     string // cost; "" is not known
+	}{
+		{2, `{"data":[` + one + `,` + one + `],"cost":0.05}`, "0.05"},
+		{2, `{"cost":0.05,"data":[` + one + `,` + one + `]}`, "0.05"},
+		{2, `{"data":[` + one + `,{"url":"https://x/y"}]}`, ""},
+		{30, `{"data":[` + one + strings.Repeat(`,`+one, 29) + `],"cost":0.05}`, ""}, // there is an end to it
+	} {
+		a, got, err := read(strings.NewReader(tt.in), 1, 1000)
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeTooMany || a != nil || string(got[0]) != "hello" {
+			t.Errorf("%d pictures: %q, %v", tt.pictures, got, err)
+			continue
+		}
+		cost := ""
+		if e.Cost != nil {
+			cost = e.Cost.String()
+		}
+		if cost != tt.want {
+			t.Errorf("%d pictures cost %q, want %q", tt.pictures, cost, tt.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ var passes = map[vitrine.ProviderKind][]string{
 	vitrine.OpenAI: {"background", "complexity", "input_fidelity", "mode", "moderation", "negative_prompt", "output_compression", "seed", "step", "style"},
 	vitrine.NanoGPT: {"background", "guidance_scale", "moderation", "negative_prompt", "num_inference_steps",
 		"output_compression", "seed", "strength", "style"},
+	vitrine.Automatic1111: slices.Sorted(maps.Keys(webuiFields)),
+	vitrine.Stability:     {"cfg_scale", "grow_mask", "negative_prompt", "seed", "strength", "style_preset"},
 }
 
 // Check says what a service of the kind would refuse, or what must never reach
@@ -34,17 +37,26 @@ func Check(kind vitrine.ProviderKind, r *Request) error {
 	if r.N < 0 || r.N > MaxImages {
 		return vitrine.Invalid("n", "invalid_n", fmt.Sprintf("n has to be 1 to %d.", MaxImages))
 	}
+	if r.Previews < 0 || r.Previews > MaxPreviews {
+		return vitrine.Invalid("partial_images", "invalid_parameter_value", fmt.Sprintf("partial_images has to be 0 to %d.", MaxPreviews))
+	}
 	if err := checkExtra(kind, r.Extra); err != nil {
 		return err
 	}
-	if kind == vitrine.Studio {
+	switch kind {
+	case vitrine.Studio:
 		return checkStudio(r)
+	case vitrine.Automatic1111:
+		return checkWebUI(r)
 	}
 	if !slices.Contains([]string{"", "png", "jpeg", "webp"}, r.Format) {
 		return vitrine.Invalid("output_format", "unsupported_format", "output_format has to be png, jpeg or webp.")
 	}
-	if kind == vitrine.NanoGPT {
+	switch kind {
+	case vitrine.NanoGPT:
 		return checkUploads(r)
+	case vitrine.Stability:
+		return checkStability(r)
 	}
 	return checkForm(r)
 }

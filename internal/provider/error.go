@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,19 +27,22 @@ const (
 
 // Codes of errors that the service itself gave none for.
 const (
-	CodeUnreachable  = "unreachable"      // no connection was made; nothing was sent
-	CodeTimeout      = "timeout"          // no answer, or none in time
-	CodeCanceled     = "canceled"         // the caller's context ended
-	CodeCut          = "cut_answer"       // the answer broke off
-	CodeBadAnswer    = "bad_answer"       // JSON at first, then not what the dialect says
-	CodeWrongService = "wrong_service"    // a web page or no JSON at all: not the service that was meant
-	CodeTooLarge     = "answer_too_large" // beyond a bound
-	CodeTooMany      = "too_many_images"  // more pictures than asked for
-	CodeNoImage      = "no_image"         // an answer without a picture
-	CodeForbiddenURL = "forbidden_url"    // an answer that points where it may not
-	CodeRedirect     = "redirect"         // the service sends its callers elsewhere
-	CodeNotFetched   = "not_fetched"      // an allowed URL gave no picture
-	CodeNotKept      = "not_kept"         // the sink failed, not the service
+	CodeUnreachable  = "unreachable"        // no connection was made; nothing was sent
+	CodeTimeout      = "timeout"            // no answer, or none in time
+	CodeCanceled     = "canceled"           // the caller's context ended
+	CodeCut          = "cut_answer"         // the answer broke off
+	CodeBadAnswer    = "bad_answer"         // JSON at first, then not what the dialect says
+	CodeWrongService = "wrong_service"      // a web page or no JSON at all: not the service that was meant
+	CodeOtherKind    = "other_kind"         // a picture or a stream where JSON was asked for
+	CodeTooLarge     = "answer_too_large"   // beyond a bound
+	CodeTooMany      = "too_many_images"    // more pictures than asked for
+	CodeNoImage      = "no_image"           // an answer without a picture
+	CodeNoModel      = "model_not_found"    // a model that the service does not have
+	CodeFiltered     = "moderation_blocked" // a picture that the service made and then withheld
+	CodeForbiddenURL = "forbidden_url"      // an answer that points where it may not
+	CodeRedirect     = "redirect"           // the service sends its callers elsewhere
+	CodeNotFetched   = "not_fetched"        // an allowed URL gave no picture
+	CodeNotKept      = "not_kept"           // the sink failed, not the service
 )
 
 // Error is how a service failed. It is an ErrUpstream.
@@ -95,12 +99,16 @@ func (s *service) refusal(resp *http.Response, body []byte) *Error {
 }
 
 // read fills e from an error body in one of the shapes seen: OpenAI's object,
-// NanoGPT's old string and its doubled code. It reports whether body was one.
+// NanoGPT's old string and its doubled code, AUTOMATIC1111's class with detail,
+// Stability's name with a list. It reports whether body was one.
 func (e *Error) read(body []byte) bool {
 	var top struct {
 		Error   json.RawMessage `json:"error"`
 		Code    any             `json:"code"`
 		Message string          `json:"message"`
+		Detail  json.RawMessage `json:"detail"`
+		Name    string          `json:"name"`
+		Errors  json.RawMessage `json:"errors"`
 	}
 	if json.Unmarshal(body, &top) != nil {
 		return false
@@ -116,6 +124,11 @@ func (e *Error) read(body []byte) bool {
 		if e.Param == "" {
 			e.Param = in.Parameter
 		}
+	case e.detail(top.Detail, top.Errors):
+		e.Code = top.Name // of Stability's, else the class of AUTOMATIC1111's
+		if class := ""; json.Unmarshal(top.Error, &class) == nil && class != "HTTPException" {
+			e.Code = cmp.Or(e.Code, class)
+		}
 	case json.Unmarshal(top.Error, &text) == nil && text != "":
 		e.Message = text
 	case top.Message != "":
@@ -129,6 +142,34 @@ func (e *Error) read(body []byte) bool {
 		}
 	}
 	return true
+}
+
+// detail reads what stands beside an error: a text, a list of texts, or a list
+// of what is wrong with which field.
+func (e *Error) detail(all ...json.RawMessage) bool {
+	for _, raw := range all {
+		var one string
+		var several []string
+		var fields []struct {
+			Message  string `json:"msg"`
+			Location []any  `json:"loc"`
+		}
+		switch {
+		case json.Unmarshal(raw, &one) == nil && one != "":
+			e.Message = one
+		case json.Unmarshal(raw, &several) == nil && len(several) > 0:
+			e.Message = strings.Join(several[:min(len(several), 10)], " ")
+		case json.Unmarshal(raw, &fields) == nil && len(fields) > 0:
+			e.Message = fields[0].Message
+			if n := len(fields[0].Location); n > 0 {
+				e.Param, _ = fields[0].Location[n-1].(string)
+			}
+		default:
+			continue
+		}
+		return true
+	}
+	return false
 }
 
 // retryAfter is the header as it came, if it is one of the forms that clients

@@ -90,15 +90,10 @@ func withUploads(fields *body, r *Request) *body {
 		j.text(`,"maskDataUrl":`)
 		j.dataURL(*r.Mask)
 	}
-	if len(j.parts) == 0 {
-		return fields
-	}
-	open := fields.size - int64(len("}\n")) // an encoder's object ends so, and has a prompt at least
-	j.text("}")
-	return &body{io.MultiReader(append([]io.Reader{io.LimitReader(fields, open)}, j.parts...)...), fields.kind, open + j.size}
+	return j.within(fields)
 }
 
-// uploads are the parts of a body.
+// uploads are further members of a JSON body.
 type uploads struct {
 	parts []io.Reader
 	size  int64
@@ -112,9 +107,23 @@ func (j *uploads) text(s string) {
 func (j *uploads) dataURL(s Source) {
 	kind, _ := mediaType(s.Format)
 	j.text(`"data:` + kind + `;base64,`)
+	j.base64(s)
+	j.text(`"`)
+}
+
+func (j *uploads) base64(s Source) {
 	j.parts = append(j.parts, &encoder{from: io.NewSectionReader(s, 0, s.Size)})
 	j.size += int64(base64.StdEncoding.EncodedLen(int(s.Size)))
-	j.text(`"`)
+}
+
+// within puts the members at the end of a JSON body.
+func (j *uploads) within(fields *body) *body {
+	if len(j.parts) == 0 {
+		return fields
+	}
+	open := fields.size - int64(len("}\n")) // an encoder's object ends so, and has a prompt at least
+	j.text("}")
+	return &body{io.MultiReader(append([]io.Reader{io.LimitReader(fields, open)}, j.parts...)...), fields.kind, open + j.size}
 }
 
 // encoder reads what it reads from as base64.

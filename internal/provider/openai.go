@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"vitrine.dev/vitrine"
 )
 
 // openAI speaks OpenAI's Images API: OpenAI itself, LocalAI,
@@ -44,6 +46,9 @@ func (p *openAI) Generate(ctx context.Context, r *Request) (*Result, error) {
 // the caller passed on.
 func (p *openAI) fields(r *Request) map[string]json.RawMessage {
 	f := common(r)
+	if r.streams() {
+		f["stream"], f["partial_images"] = json.RawMessage("true"), json.RawMessage(strconv.Itoa(r.Previews))
+	}
 	// GPT image models always answer base64 and refuse the field; of the
 	// others some answer URLs unless told.
 	gpt := isGPTImage(r.Model)
@@ -125,7 +130,9 @@ func (s *service) request(ctx context.Context, method, url string, b *body) (*ht
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", agent)
-	if s.secret != "" {
+	if user, password, _ := strings.Cut(s.secret.Reveal(), ":"); s.kind == vitrine.Automatic1111 && s.secret != "" {
+		req.SetBasicAuth(user, password)
+	} else if s.secret != "" {
 		req.Header.Set("Authorization", "Bearer "+s.secret.Reveal())
 	}
 	return req, nil
@@ -137,15 +144,24 @@ func (s *service) ask(ctx context.Context, route string, b *body, r *Request) (*
 	if err != nil {
 		return nil, err
 	}
+	if r.streams() {
+		req.Header.Set("Accept", eventStream+", application/json")
+	}
 	resp, err := s.do(ctx, s.client, req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.close()
-	if err := s.accept(resp); err != nil {
+	if err := s.accept(resp, r.streams()); err != nil {
 		return nil, err
 	}
-	a, failed, err := readAnswer(resp.Body, max(r.N, 1), s.max, r.Sink)
+	var a *answer
+	var failed json.RawMessage
+	if r.streams() && isEvents(resp) { // not from a service that passes over the wish
+		a, failed, err = readStream(resp.body, r, s.max)
+	} else {
+		a, failed, err = readAnswer(s.kind, resp.Body, max(r.N, 1), s.max, r.Sink)
+	}
 	if errors.Is(err, errSyntax) {
 		return nil, fail(CodeBadAnswer, ChargedUnknown, "The service's answer is not what its dialect says.", err)
 	}
@@ -188,8 +204,16 @@ func (s *service) complete(ctx context.Context, a *answer, sink func(int) (io.Wr
 	return &a.Result, nil
 }
 
-// accept answers an error for an answer that is none of the dialect's.
-func (s *service) accept(resp *exchange) error {
+const eventStream = "text/event-stream"
+
+func isEvents(resp *exchange) bool {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return err == nil && kind == eventStream
+}
+
+// accept answers an error for an answer that is none of the dialect's. streams
+// is that it may be a stream.
+func (s *service) accept(resp *exchange, streams bool) error {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.Header.Get("Content-Encoding") != "" && resp.Header.Get("Content-Encoding") != "identity":
@@ -203,8 +227,8 @@ func (s *service) accept(resp *exchange) error {
 		return s.refusal(resp.Response, b)
 	case err == nil && (kind == "text/html" || kind == "application/xhtml+xml"):
 		return &Error{Status: resp.StatusCode, Code: CodeWrongService, Charged: ChargedNo, Message: "The service answered a web page; is its base URL right?"}
-	case err == nil && (strings.HasPrefix(kind, "image/") || kind == "text/event-stream"):
-		return &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Charged: ChargedUnknown, Message: "The service answered " + word(kind) + ", which was not asked for."}
+	case err == nil && (strings.HasPrefix(kind, "image/") || kind == eventStream && !streams):
+		return &Error{Status: resp.StatusCode, Code: CodeOtherKind, Charged: ChargedUnknown, Message: "The service answered " + word(kind) + ", which was not asked for."}
 	}
 	return nil
 }
@@ -229,7 +253,7 @@ func (s *service) get(ctx context.Context, method, url string, into any) error {
 	resp, err := s.do(ctx, s.client, req)
 	if err == nil {
 		defer resp.close()
-		err = s.accept(resp)
+		err = s.accept(resp, false)
 	}
 	if err != nil {
 		return free(err)

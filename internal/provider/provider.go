@@ -50,6 +50,12 @@ type Request struct {
 	// decoded, never held whole. It is called once for each picture that
 	// arrives, and may be called for some of them before an error.
 	Sink func(i int) (io.Writer, error)
+	// Previews is how many earlier states of each picture to ask for, 0 to 3;
+	// services and models that show none are not asked. For each that comes
+	// Preview answers where its bytes go - nil is nowhere - and what to call once
+	// it is whole, with its number.
+	Previews int
+	Preview  func() (w io.Writer, whole func(index int))
 }
 
 // Source is a picture to edit.
@@ -138,6 +144,10 @@ func New(c Config) (Provider, error) {
 		return &openAI{s}, nil
 	case vitrine.NanoGPT:
 		return newNanoGPT(s), nil
+	case vitrine.Automatic1111:
+		return &automatic1111{s}, nil
+	case vitrine.Stability:
+		return &stability{s}, nil
 	}
-	return nil, vitrine.Invalid("kind", "unknown_kind", fmt.Sprintf("There is no provider kind %q; use openai, nanogpt or studio.", c.Kind))
+	return nil, vitrine.Invalid("kind", "unknown_kind", fmt.Sprintf("There is no provider kind %q; use openai, nanogpt, automatic1111, stability or studio.", c.Kind))
 }

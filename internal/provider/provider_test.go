@@ -20,11 +20,21 @@ func maker(kind vitrine.ProviderKind, base func(*providertest.Upstream) string) 
 }
 
 func TestOpenAI(t *testing.T) {
-	providertest.Run(t, maker(vitrine.OpenAI, (*providertest.Upstream).OpenAIBase))
+	providertest.Run(t, maker(vitrine.OpenAI, (*providertest.Upstream).OpenAIBase), providertest.Dialect{})
 }
 
 func TestNanoGPT(t *testing.T) {
-	providertest.Run(t, maker(vitrine.NanoGPT, (*providertest.Upstream).NanoGPTBase))
+	providertest.Run(t, maker(vitrine.NanoGPT, (*providertest.Upstream).NanoGPTBase), providertest.Dialect{})
+}
+
+func TestAutomatic1111(t *testing.T) {
+	providertest.Run(t, maker(vitrine.Automatic1111, (*providertest.Upstream).Root),
+		providertest.Dialect{OneSource: true, NoURLs: true, NoCodes: true, NoUser: true, Silent: true})
+}
+
+func TestStability(t *testing.T) {
+	providertest.Run(t, maker(vitrine.Stability, (*providertest.Upstream).Root),
+		providertest.Dialect{Model: "sd3.5-large", Masker: "inpaint", Size: "1:1", OneSource: true, OneEach: true, Bytes: true, NoURLs: true, Silent: true})
 }
 
 func TestNanoGPTBalanceAndPrices(t *testing.T) {

@@ -20,12 +20,14 @@ type scanner struct {
 	quote    int    // position of the next '"' in the window at or after pos; -1: not known
 	read     int64  // bytes read in all
 	free     int64  // bytes of pictures, which other bounds hold
+	junk     int64  // the most bytes beside them
 	record   []byte // what raw has kept of windows gone by
 	from     int    // where in the window raw began; -1: nothing is kept
 }
 
 const (
 	maxJunk  = 1 << 20 // bytes of an answer that are not pictures
+	maxEcho  = 8 << 20 // of one that repeats the prompt for every picture, twice
 	maxDepth = 32
 	maxToken = 256 // of numbers and keys
 )
@@ -38,7 +40,7 @@ func syntax(format string, args ...any) error {
 }
 
 func newScanner(r io.Reader, buf []byte) *scanner {
-	return &scanner{r: r, buf: buf, quote: -1, from: -1}
+	return &scanner{r: r, buf: buf, quote: -1, from: -1, junk: maxJunk}
 }
 
 // fill reads the next window; the last one must be used up.
@@ -48,7 +50,7 @@ func (s *scanner) fill() error {
 		s.from = 0
 	}
 	s.pos, s.end, s.quote = 0, 0, -1
-	if s.read-s.free > maxJunk+s.free/16 { // escapes are a part of the pictures
+	if s.read-s.free > s.junk+s.free/16 { // escapes are a part of the pictures
 		return fail(CodeTooLarge, ChargedUnknown, "The service's answer holds far more than pictures.", nil)
 	}
 	for range 100 {

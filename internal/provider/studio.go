@@ -93,6 +93,9 @@ func (p studioProvider) Generate(ctx context.Context, r *Request) (*Result, erro
 	res := &Result{Echo: map[string]string{"size": fmt.Sprintf("%dx%d", w, h), "output_format": cmp.Or(r.Format, "png"), "quality": cmp.Or(r.Quality, "standard"), "background": "opaque"}}
 	for i := range max(r.N, 1) {
 		spec.Seed = seed + uint64(i)
+		if err := sketch(ctx, spec, r); err != nil {
+			return nil, err
+		}
 		b, err := encodeStudio(ctx, spec, r)
 		if err != nil {
 			return nil, err
@@ -107,6 +110,30 @@ func (p studioProvider) Generate(ctx context.Context, r *Request) (*Result, erro
 		res.Images = append(res.Images, Image{Size: int64(len(b)), Seed: strconv.FormatInt(int64(spec.Seed), 10)})
 	}
 	return res, nil
+}
+
+// sketch shows a drawing's previews: the same drawing, small.
+func sketch(ctx context.Context, spec studio.Spec, r *Request) error {
+	if r.Previews == 0 || r.Preview == nil || spec.Source != nil {
+		return nil
+	}
+	w, h := spec.Width, spec.Height
+	for k := range r.Previews {
+		spec.Width, spec.Height = max(w>>(MaxPreviews-k), 16), max(h>>(MaxPreviews-k), 16)
+		b, err := encodeStudio(ctx, spec, r)
+		if err != nil {
+			return err
+		}
+		to, whole := r.Preview()
+		if to == nil {
+			continue
+		}
+		if _, err := to.Write(b); err != nil {
+			return notKept(err)
+		}
+		whole(k)
+	}
+	return nil
 }
 
 // number is a JSON number, also one written as text; else 0.

@@ -42,6 +42,9 @@ func newService(c Config) (*service, error) {
 	if strings.ContainsFunc(c.Secret.Reveal(), unprintable) {
 		return nil, vitrine.Invalid("secret", "bad_secret", "The credential holds characters that no HTTP header may hold.")
 	}
+	if c.Kind == vitrine.Automatic1111 && c.Secret != "" && !strings.Contains(c.Secret.Reveal(), ":") {
+		return nil, vitrine.Invalid("secret", "bad_secret", "The credential of AUTOMATIC1111 is user:password, as its --api-auth says it.")
+	}
 	if base.Scheme == "http" && c.Secret != "" && !(c.AllowPrivate && near(base.Hostname())) {
 		return nil, vitrine.Invalid("base_url", "insecure_base_url", "Over http:// the credential would travel in clear; give an https:// address. Only a service in the own network may do without.")
 	}
@@ -139,7 +142,8 @@ func newTransport(allowPrivate bool) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		ResponseHeaderTimeout:  defaultTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConnsPerHost:    256, // to make a connection takes longer than to keep it
+		ReadBufferSize:         64 << 10,
 		IdleConnTimeout:        90 * time.Second,
 		// A compressed answer could grow without bound, and pictures do not
 		// get smaller by it.
@@ -212,6 +216,7 @@ var errIdle = errors.New("silence in the middle of an answer")
 type exchange struct {
 	*http.Response
 	ctx   context.Context
+	body  *watched // is Body
 	close func()
 }
 
@@ -233,8 +238,9 @@ func (s *service) do(ctx context.Context, client *http.Client, req *http.Request
 		return nil, failure
 	}
 	body := resp.Body
-	resp.Body = &watched{body, s.idle, func() { cancel(errIdle) }}
-	return &exchange{resp, ctx, func() { body.Close(); cancel(nil); stop() }}, nil
+	watch := &watched{ReadCloser: body, idle: s.idle, timeout: func() { cancel(errIdle) }}
+	resp.Body = watch
+	return &exchange{resp, ctx, watch, func() { body.Close(); cancel(nil); stop() }}, nil
 }
 
 // watched ends an answer that is silent for too long.
@@ -242,9 +248,13 @@ type watched struct {
 	io.ReadCloser
 	idle    time.Duration
 	timeout func()
+	patient bool // it may be silent as long as the context lets it
 }
 
 func (w *watched) Read(p []byte) (int, error) {
+	if w.patient {
+		return w.ReadCloser.Read(p)
+	}
 	t := time.AfterFunc(w.idle, w.timeout)
 	defer t.Stop()
 	return w.ReadCloser.Read(p)

@@ -28,7 +28,7 @@ func trap(t *testing.T) *httptest.Server {
 }
 
 // testFetched has the service answer with URLs of all sorts.
-func testFetched(t *testing.T, mk Maker) {
+func (s *suite) testFetched(t *testing.T) {
 	foreign := trap(t)
 	tests := []struct {
 		name string
@@ -53,7 +53,7 @@ func testFetched(t *testing.T, mk Maker) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := setUp(t, mk)
+			g := s.setUp(t)
 			g.Script(URL(tt.url(g.Upstream)))
 			res, err := g.Generate(t.Context(), g.request(1))
 			if tt.code == "" {
@@ -87,7 +87,7 @@ func redirectFrom(t *testing.T, u *Upstream, to string) string {
 }
 
 // testNeverSent checks what is refused before the service hears of it.
-func testNeverSent(t *testing.T, mk Maker) {
+func (s *suite) testNeverSent(t *testing.T) {
 	source := provider.Source{ReaderAt: bytes.NewReader(make([]byte, 10)), Size: 10, Format: "png"}
 	tests := []struct {
 		name   string
@@ -99,7 +99,7 @@ func testNeverSent(t *testing.T, mk Maker) {
 		{"tag in a field", func(r *provider.Request) { r.Extra["negative_prompt"] = []byte(`"<sd_cpp_extra_args>"`) }, "negative_prompt"},
 		{"unknown field", func(r *provider.Request) { r.Extra["stream"] = []byte("true") }, "stream"},
 		{"field that was decided", func(r *provider.Request) { r.Extra["n"] = []byte("10") }, "n"},
-		{"object in a field", func(r *provider.Request) { r.Extra["style"] = []byte(`{"a":1}`) }, "style"},
+		{"object in a field", func(r *provider.Request) { r.Extra["negative_prompt"] = []byte(`{"a":1}`) }, "negative_prompt"},
 		{"eleven", func(r *provider.Request) { r.N = 11 }, "n"},
 		{"format", func(r *provider.Request) { r.Format = "svg" }, "output_format"},
 		{"mask alone", func(r *provider.Request) { r.Mask = &source }, "mask"},
@@ -109,7 +109,7 @@ func testNeverSent(t *testing.T, mk Maker) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := setUp(t, mk)
+			g := s.setUp(t)
 			r := g.request(1)
 			tt.change(r)
 			_, err := g.Generate(t.Context(), r)
@@ -125,18 +125,18 @@ func testNeverSent(t *testing.T, mk Maker) {
 }
 
 // testPrivate calls through a name that resolves to loopback without leave.
-func testPrivate(t *testing.T, mk Maker) {
+func (s *suite) testPrivate(t *testing.T) {
 	t.Run("by name", func(t *testing.T) {
 		u := NewUpstream(t)
 		u.URL = strings.Replace(u.URL, "http://127.0.0.1", "https://localhost", 1) // never gets as far as TLS
-		p := mk(t, u, provider.Config{Secret: Secret})
-		_, err := p.Generate(t.Context(), &provider.Request{Prompt: "x", Sink: func(int) (io.Writer, error) { return io.Discard, nil }})
+		p := s.make(t, u, provider.Config{Secret: Secret})
+		_, err := p.Generate(t.Context(), &provider.Request{Model: s.Model, Prompt: "x", Sink: func(int) (io.Writer, error) { return io.Discard, nil }})
 		if e := wantError(t, err); e.Code != provider.CodeUnreachable || e.Charged != provider.ChargedNo || u.Count() != 0 {
 			t.Errorf("got %q, charged %q, asked %d times (%v)", e.Code, e.Charged, u.Count(), e.Err)
 		}
 	})
 	t.Run("nobody listens", func(t *testing.T) {
-		g := setUp(t, mk)
+		g := s.setUp(t)
 		g.Close()
 		_, err := g.Generate(t.Context(), g.request(1))
 		if e := wantError(t, err); e.Code != provider.CodeUnreachable || e.Charged != provider.ChargedNo {

@@ -36,20 +36,18 @@ type rawNumber string
 func (n rawNumber) MarshalJSON() ([]byte, error) { return []byte(n), nil }
 
 // Success answers as many pictures as asked, in base64. It is the default.
-func Success(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) { u.pictures(w, c, c.N) }
+func Success(u *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+	c.tongue.pictures(u, w, r, c, c.N)
+}
 
 // TooMany answers one picture more than asked.
-func TooMany(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) { u.pictures(w, c, c.N+1) }
+func TooMany(u *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+	c.tongue.pictures(u, w, r, c, c.N+1)
+}
 
 // Fewer answers one picture less than asked.
-func Fewer(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) { u.pictures(w, c, c.N-1) }
-
-func (u *Upstream) pictures(w http.ResponseWriter, c *Call, n int) {
-	data := []map[string]any{}
-	for i := range n {
-		data = append(data, map[string]any{"b64_json": encoded(u.Picture(i, c)), "revised_prompt": "revised " + strconv.Itoa(i)})
-	}
-	u.json(w, http.StatusOK, u.answer(c, data))
+func Fewer(u *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+	c.tongue.pictures(u, w, r, c, c.N-1)
 }
 
 // URLs answers with URLs on the service itself.
@@ -86,27 +84,40 @@ func Status(status int, contentType, body string, header ...string) Behaviour {
 	}
 }
 
-// RateLimited answers 429 in OpenAI's shape with Retry-After.
+// RateLimited answers 429 with Retry-After.
 func RateLimited(after string) Behaviour {
-	return Status(http.StatusTooManyRequests, "application/json",
-		`{"error":{"message":"Rate limit reached for images per minute.","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, "Retry-After", after)
+	return func(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
+		w.Header().Set("Retry-After", after)
+		u.json(w, http.StatusTooManyRequests, c.tongue.failure("Rate limit reached for images per minute.", "requests", "rate_limit_exceeded"))
+	}
 }
 
-// Moderated answers 400 as OpenAI does when it refuses a prompt.
-func Moderated(u *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
-	Status(http.StatusBadRequest, "application/json",
-		`{"error":{"message":"Your request was rejected by the safety system.","type":"image_generation_user_error","param":null,"code":"moderation_blocked"}}`)(u, w, r, c)
+// Moderated refuses a prompt: with 400 as OpenAI does, with 403 as Stability.
+func Moderated(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
+	status := http.StatusBadRequest
+	if c.tongue == &stabilityTongue {
+		status = http.StatusForbidden
+	}
+	u.json(w, status, c.tongue.failure("Your request was rejected by the safety system.", "image_generation_user_error", "moderation_blocked"))
 }
 
-// ServerError answers 500 in OpenAI's shape.
-func ServerError(u *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
-	Status(http.StatusInternalServerError, "application/json",
-		`{"error":{"message":"The server had an error while processing your request.","type":"server_error","param":null,"code":null}}`)(u, w, r, c)
+// ServerError answers 500 in the dialect.
+func ServerError(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
+	u.json(w, http.StatusInternalServerError, c.tongue.failure("The server had an error while processing your request.", "server_error", ""))
+}
+
+// Filtered answers 200 and a picture that Stability blurred.
+func Filtered(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
+	w.Header().Set("Finish-Reason", "CONTENT_FILTERED")
+	w.Header().Set("Content-Type", "image/png")
+	if _, err := w.Write(u.Picture(0, c)); err != nil {
+		return // the client has gone
+	}
 }
 
 // Leaks answers 401 and repeats the credential, as careless services do.
 func Leaks(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
-	u.json(w, http.StatusUnauthorized, failure("Incorrect API key provided: "+c.Authorization+". Bearer "+c.Authorization+" is unknown.", "invalid_request_error", "invalid_api_key", nil))
+	u.json(w, http.StatusUnauthorized, c.tongue.failure("Incorrect API key provided: "+c.Authorization+". Bearer "+c.Authorization+" is unknown.", "invalid_request_error", "invalid_api_key"))
 }
 
 // Garbage answers 200 and JSON that breaks off into nonsense.
@@ -134,10 +145,10 @@ func Redirect(to string) Behaviour {
 	return Status(http.StatusTemporaryRedirect, "text/plain", "elsewhere", "Location", to)
 }
 
-// Cut breaks the connection in the middle of the base64.
-func Cut(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
-	body := `{"created":1,"data":[{"b64_json":"` + encoded(u.Picture(0, c))
-	w.Header().Set("Content-Type", "application/json")
+// Cut breaks the connection in the middle of the picture.
+func Cut(_ *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
+	body := c.tongue.begin + strings.Repeat(c.tongue.more, 100)
+	w.Header().Set("Content-Type", c.tongue.kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1000))
 	if _, err := io.WriteString(w, body); err != nil {
 		return // the client has gone
@@ -145,24 +156,24 @@ func Cut(u *Upstream, w http.ResponseWriter, _ *http.Request, c *Call) {
 	panic(http.ErrAbortHandler)
 }
 
-// Endless answers base64 that never ends.
-func Endless(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
-	endless(w, r, `{"data":[{"b64_json":"`, strings.Repeat("QUJD", 4096))
+// Endless answers a picture that never ends.
+func Endless(_ *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+	endless(w, r, c.tongue.kind, c.tongue.begin, strings.Repeat(c.tongue.more, 4096))
 }
 
 // EndlessSpace answers white space that never ends.
 func EndlessSpace(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
-	endless(w, r, `{"data":[`, strings.Repeat(" \n", 4096))
+	endless(w, r, "application/json", `{"data":[`, strings.Repeat(" \n", 4096))
 }
 
 // EndlessError answers 500 with a body that never ends.
 func EndlessError(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
 	w.WriteHeader(http.StatusInternalServerError)
-	endless(w, r, `{"error":{"message":"`, strings.Repeat("oops ", 1024))
+	endless(w, r, "application/json", `{"error":{"message":"`, strings.Repeat("oops ", 1024))
 }
 
-func endless(w http.ResponseWriter, r *http.Request, start, more string) {
-	w.Header().Set("Content-Type", "application/json")
+func endless(w http.ResponseWriter, r *http.Request, kind, start, more string) {
+	w.Header().Set("Content-Type", kind)
 	if _, err := io.WriteString(w, start); err != nil {
 		return // the client has gone
 	}
@@ -174,9 +185,9 @@ func endless(w http.ResponseWriter, r *http.Request, start, more string) {
 }
 
 // Silence starts an answer and then says nothing until the client goes.
-func Silence(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
-	w.Header().Set("Content-Type", "application/json")
-	if _, err := io.WriteString(w, `{"data":[{"b64_json":"QUJD`); err != nil {
+func Silence(_ *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+	w.Header().Set("Content-Type", c.tongue.kind)
+	if _, err := io.WriteString(w, c.tongue.begin+c.tongue.more); err != nil {
 		return // the client has gone
 	}
 	if err := http.NewResponseController(w).Flush(); err != nil {
@@ -188,14 +199,14 @@ func Silence(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
 // Hang does not even start an answer until the client goes.
 func Hang(_ *Upstream, _ http.ResponseWriter, r *http.Request, _ *Call) { <-r.Context().Done() }
 
-// Drip answers four characters of base64 every interval, for ever: never
+// Drip answers four characters of a picture every interval, for ever: never
 // silent for long, never done.
 func Drip(every time.Duration) Behaviour {
-	return func(_ *Upstream, w http.ResponseWriter, r *http.Request, _ *Call) {
-		w.Header().Set("Content-Type", "application/json")
+	return func(_ *Upstream, w http.ResponseWriter, r *http.Request, c *Call) {
+		w.Header().Set("Content-Type", c.tongue.kind)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		for text := `{"data":[{"b64_json":"`; ; text = "QUJD" {
+		for text := c.tongue.begin; ; text = c.tongue.more {
 			if _, err := io.WriteString(w, text); err != nil {
 				return // the client has gone
 			}

@@ -1,11 +1,12 @@
 // Package providertest is a fake image service and the suite that every kind
 // of provider passes against it.
 //
-// Upstream speaks OpenAI's and NanoGPT's shapes over real HTTP on loopback,
-// records what it was asked, and can be told to misbehave in each of the ways
-// that services do: rate limits, errors, garbage, web pages, answers without
-// end, slow drips, cut bodies, URLs to where they should not point. It draws
-// nothing and is no model; it answers a small real PNG.
+// Upstream speaks the shapes of OpenAI, NanoGPT, AUTOMATIC1111 and Stability
+// over real HTTP on loopback, records what it was asked, and can be told to
+// misbehave in each of the ways that services do: rate limits, errors, garbage,
+// web pages, answers without end, slow drips, cut bodies and streams, URLs to
+// where they should not point. It draws nothing and is no model; it answers a
+// small real PNG.
 //
 // Run is the conformance suite. It says for every misbehaviour what a caller
 // of the provider must see: which error, how much was written to the sink,
@@ -21,7 +22,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,15 +32,18 @@ import (
 type Call struct {
 	Method, Path  string
 	Header        http.Header
-	Authorization string // the bearer token or x-api-key
+	Authorization string // the bearer token, x-api-key or user:password
 	Model, Prompt string
 	N             int
-	Size          string
+	Size          string // as it was said: of Stability the shape
+	EndUser       string
 	// Fields are all fields of the request, of JSON and multipart alike, as
 	// JSON. Files are the uploads of a multipart request, in order.
 	Fields map[string]json.RawMessage
 	Files  []File
 	Body   []byte // of a JSON request
+
+	tongue *tongue
 }
 
 // File is one upload.
@@ -61,10 +65,11 @@ func (c *Call) Text(field string) string {
 // request.
 type Upstream struct {
 	*httptest.Server
-	Key     string   // when set, asked for as bearer token or x-api-key
+	Key     string   // when set, asked for as bearer token, x-api-key or user:password
 	Models  []string // what it offers
 	Cost    string   // JSON number; answered beside the pictures when not ""
 	Balance string   // of /api/check-balance, in dollars
+	Credits string   // of /v1/user/balance, a JSON number
 	Picture func(i int, c *Call) []byte
 
 	mu     sync.Mutex
@@ -82,7 +87,7 @@ func NewUpstream(t testing.TB) *Upstream {
 	t.Helper()
 	u := &Upstream{
 		Models:  []string{"hidream", "flux-kontext", "gpt-4o-image"},
-		Balance: "129.46956147",
+		Balance: "129.46956147", Credits: "2048.125",
 		Picture: func(i int, _ *Call) []byte { return PNG(32, 32, i) },
 		pages:   map[string][]byte{},
 	}
@@ -96,6 +101,9 @@ func (u *Upstream) OpenAIBase() string { return u.URL + "/v1" }
 
 // NanoGPTBase is the base URL for a provider of kind nanogpt.
 func (u *Upstream) NanoGPTBase() string { return u.URL + "/api/v1" }
+
+// Root is the base URL for providers of the kinds automatic1111 and stability.
+func (u *Upstream) Root() string { return u.URL }
 
 // Script queues behaviours: one for each of the next image calls. After them
 // it succeeds again.
@@ -118,6 +126,13 @@ func (u *Upstream) Calls() []Call {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return append([]Call(nil), u.calls...)
+}
+
+// forget makes the calls so far as if they had not been.
+func (u *Upstream) forget() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = nil
 }
 
 // Count is how many image calls there were.
@@ -145,13 +160,25 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/api")
 	switch {
 	case path == "/v1/images/generations" || path == "/v1/images/edits" || path == "/v1/images/edit":
-		u.image(w, r)
+		u.image(w, r, &openAITongue)
+	case path == "/sdapi/v1/txt2img" || path == "/sdapi/v1/img2img":
+		u.image(w, r, &webuiTongue)
+	case strings.HasPrefix(path, "/v2beta/stable-image/"):
+		u.image(w, r, &stabilityTongue)
+	case path == "/sdapi/v1/sd-models":
+		if u.admit(w, r, &webuiTongue) {
+			u.json(w, http.StatusOK, u.checkpoints())
+		}
+	case path == "/v1/user/balance":
+		if u.admit(w, r, &stabilityTongue) {
+			u.json(w, http.StatusOK, map[string]any{"credits": rawNumber(u.Credits)})
+		}
 	case path == "/v1/models":
 		u.json(w, http.StatusOK, u.list(false))
 	case path == "/v1/image-models":
 		u.json(w, http.StatusOK, u.list(r.FormValue("detailed") != "false"))
 	case path == "/check-balance":
-		if u.admit(w, r) {
+		if u.admit(w, r, &openAITongue) {
 			u.json(w, http.StatusOK, map[string]string{"usd_balance": u.Balance, "nano_balance": "0"})
 		}
 	default:
@@ -173,28 +200,41 @@ func (u *Upstream) page(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (u *Upstream) admit(w http.ResponseWriter, r *http.Request) bool {
-	if u.Key == "" || credential(r) == u.Key {
+func (u *Upstream) admit(w http.ResponseWriter, r *http.Request, t *tongue) bool {
+	u.mu.Lock()
+	known := u.Key == "" || slices.Contains(strings.Split(u.Key, "\n"), credential(r))
+	u.mu.Unlock()
+	if known {
 		return true
 	}
-	u.json(w, http.StatusUnauthorized, failure("Incorrect API key provided: "+credential(r)+".", "invalid_request_error", "invalid_api_key", nil))
+	u.json(w, http.StatusUnauthorized, t.failure("Incorrect API key provided: "+credential(r)+".", "invalid_request_error", "invalid_api_key"))
 	return false
 }
 
+// Accept changes which credentials are taken, while calls may be under way.
+func (u *Upstream) Accept(keys ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.Key = strings.Join(keys, "\n")
+}
+
 func credential(r *http.Request) string {
+	if user, password, ok := r.BasicAuth(); ok {
+		return user + ":" + password
+	}
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return token
 	}
 	return r.Header.Get("X-Api-Key")
 }
 
-func (u *Upstream) image(w http.ResponseWriter, r *http.Request) {
-	if !u.admit(w, r) {
+func (u *Upstream) image(w http.ResponseWriter, r *http.Request, t *tongue) {
+	if !u.admit(w, r, t) {
 		return
 	}
-	c, err := read(r)
+	c, err := read(r, t)
 	if err != nil {
-		u.json(w, http.StatusBadRequest, failure(err.Error(), "invalid_request_error", "invalid_body", nil))
+		u.json(w, http.StatusBadRequest, t.failure(err.Error(), "invalid_request_error", "invalid_body"))
 		return
 	}
 	u.mu.Lock()
@@ -211,8 +251,8 @@ func (u *Upstream) image(w http.ResponseWriter, r *http.Request) {
 }
 
 // read takes a request apart, JSON or multipart.
-func read(r *http.Request) (*Call, error) {
-	c := &Call{Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Authorization: credential(r), Fields: map[string]json.RawMessage{}}
+func read(r *http.Request, t *tongue) (*Call, error) {
+	c := &Call{tongue: t, Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Authorization: credential(r), Fields: map[string]json.RawMessage{}}
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		return nil, fmt.Errorf("content type: %w", err)
@@ -225,12 +265,9 @@ func read(r *http.Request) (*Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
-	c.Model, c.Prompt, c.Size = c.Text("model"), c.Text("prompt"), c.Text("size")
-	c.N = 1
-	if raw, ok := c.Fields["n"]; ok {
-		if c.N, err = strconv.Atoi(strings.Trim(string(raw), `"`)); err != nil {
-			return nil, fmt.Errorf("n: %w", err)
-		}
+	c.Prompt, c.N = c.Text("prompt"), 1
+	if err := t.read(c); err != nil {
+		return nil, err
 	}
 	if c.Prompt == "" {
 		return nil, fmt.Errorf("prompt is required")
@@ -288,10 +325,6 @@ func (u *Upstream) json(w http.ResponseWriter, status int, v any) {
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return // the client has gone
 	}
-}
-
-func failure(message, kind, code string, param any) map[string]any {
-	return map[string]any{"error": map[string]any{"message": message, "type": kind, "code": code, "param": param}}
 }
 
 func encoded(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
