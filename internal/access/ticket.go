@@ -88,6 +88,9 @@ func (t *Ticket) Refuse(ctx context.Context, code string, cause error) error {
 		return errors.Join(err, cause)
 	}
 	t.entry.Outcome, t.entry.Code = outcomeOf(code), code
+	if errors.Is(cause, vitrine.ErrDamaged) {
+		t.entry.Outcome = vitrine.Broken
+	}
 	t.finishDetail()
 	if err := t.guard.commit(ctx, &t.entry, recordTimeout); err != nil {
 		return err

@@ -1,24 +1,29 @@
-// Package audit signs, publishes, shows, exports and verifies the log. It
-// builds nothing in the path of a request: package store appends the entries,
+// Package audit signs, publishes, shows, proves, exports and verifies the log.
+// It builds nothing in the path of a request: package store appends the entries,
 // and what happens here happens beside them or later.
 //
 // Life of a checkpoint: every second in which the log grew, Run hashes the new
-// leaves onto the compact range of what was signed last, compares the root
-// with the one that the store keeps, signs size and root as a C2SP
-// tlog-checkpoint, stores it, and publishes it to a directory outside the data
-// directory. From there operators send it to others, and whoever holds one can
-// prove later that nothing before it was changed.
+// leaves onto the edge of what was signed last, compares the root with the one
+// that the store keeps, signs size and root as a C2SP tlog-checkpoint, stores it
+// together with the tiles that filled meanwhile, and publishes it to a directory
+// outside the data directory. Couriers carry it on to a bucket and a webhook;
+// nobody waits for them. Whoever holds a checkpoint can prove later that nothing
+// before it was changed.
+//
+// Tiles are what proofs are read from, and only that: each proof and each tile
+// is checked against what was signed before it is given out, and damaged tiles
+// are made again from the entries, which alone count.
 //
 // The invariant: no checkpoint is ever signed for a log that does not continue
-// what was signed before, here or in the published directory. A log that was
+// what was signed before, here or where it was published. A log that was
 // shortened or rewritten under the system's feet is not signed again; the
 // error is logged, an entry with an alert says so, Healthy fails, so that nobody
 // takes the system for ready, and Broken tells the guard to refuse everything. A
 // server asks Continues before it serves at all.
 //
-// Verify needs no system at all: an export, the public key and whatever
-// checkpoints the verifier holds. The formats stand in docs/log.md and, byte by
-// byte, at header and appendLine here and in package entry.
+// Verify and VerifyProof need no system at all: a file, the public key and
+// whatever checkpoints the verifier holds. The formats stand in docs/log.md and,
+// byte by byte, at header, appendLine and proofVersion here and in package entry.
 //
 // What a checkpoint does not prove: that an entry is true, or that what never
 // reached the log happened. And a log that was rewritten before anybody held a
@@ -42,7 +47,6 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
-	"vitrine.dev/vitrine/internal/merkle"
 	"vitrine.dev/vitrine/internal/seal"
 	"vitrine.dev/vitrine/internal/store"
 )
@@ -54,6 +58,10 @@ type Config struct {
 	Signer  string           // note signer key text (PRIVATE+KEY+...), from GenerateSigner
 	Origin  string           // the log's name: first line of its checkpoints
 	Publish string           // directory outside the data directory; "" publishes nowhere
+	Mirror  Target           // where the newest checkpoint is published too; nil is nowhere
+	Tiles   bool             // publish the tiles there as well
+	Webhook *Webhook         // is told of checkpoints; nil is nobody
+	Outage  time.Duration    // how long a place fails before the log tells; 0 is a minute
 	Every   time.Duration    // how often a log that grew is signed; 0 is a second
 	Now     func() time.Time // nil is time.Now
 	Seal    seal.Key
@@ -74,10 +82,13 @@ type Log struct {
 	verify note.Verifier
 	out    *publisher // nil publishes nowhere
 
-	mu     sync.Mutex
-	state  signed
-	failed error // why the last attempt to sign failed; nil where it did not
+	couriers []*courier
 
+	mu    sync.Mutex
+	state signed
+
+	last   atomic.Pointer[head]  // that was signed
+	failed atomic.Pointer[error] // why the last attempt to sign failed; nil where it did not
 	broken atomic.Pointer[error] // tampering, which stays until a restart
 }
 
@@ -109,7 +120,29 @@ func New(c Config) (*Log, error) {
 	if c.Publish != "" {
 		l.out = &publisher{dir: c.Publish}
 	}
-	return l, nil
+	return l, l.send(c)
+}
+
+// send makes the couriers.
+func (l *Log) send(c Config) error {
+	if c.Outage <= 0 {
+		c.Outage = time.Minute
+	}
+	node := rand.Text()
+	add := func(to place) {
+		l.couriers = append(l.couriers, &courier{log: l, to: to, node: node, patience: c.Outage, call: make(chan struct{}, 1)})
+	}
+	if c.Mirror != nil {
+		add(&mirror{log: l, to: c.Mirror, tiles: c.Tiles})
+	}
+	if c.Webhook != nil {
+		hook, err := newWebhook(l, c.Webhook)
+		if err != nil {
+			return err
+		}
+		add(hook)
+	}
+	return nil
 }
 
 // GenerateSigner makes the signing key of a new log, as note signer key text.
@@ -150,10 +183,8 @@ func (l *Log) Origin() string { return l.origin }
 // Healthy answers why the log cannot be signed or published, or nil. What it
 // says is for the process log.
 func (l *Log) Healthy(context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed != nil {
-		return fmt.Errorf("the log cannot be signed or published: %w", l.failed)
+	if cause := l.failed.Load(); cause != nil {
+		return fmt.Errorf("the log cannot be signed or published: %w", *cause)
 	}
 	return l.Broken()
 }
@@ -172,8 +203,21 @@ func (l *Log) Broken() error {
 
 const codeTampered = "log_tampered"
 
-// Run signs the log whenever it grew, until ctx is done, and then once more.
+// Run signs the log whenever it grew, and sends couriers with what was signed,
+// until ctx is done, and then once more.
 func (l *Log) Run(ctx context.Context) error {
+	out, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var all sync.WaitGroup
+	for _, c := range l.couriers {
+		all.Go(func() { c.run(out) })
+	}
+	l.loop(ctx)
+	stop()
+	all.Wait()
+	return nil
+}
+
+func (l *Log) loop(ctx context.Context) {
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
@@ -184,7 +228,7 @@ func (l *Log) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
 			l.sign(last)
-			return nil
+			return
 		}
 	}
 }
@@ -211,11 +255,3 @@ func (l *Log) alert(ctx context.Context, e *vitrine.Entry) {
 
 // ErrTampered marks a log that does not continue what was signed.
 var ErrTampered = errors.New("tampered with")
-
-// signed is what was signed last: the compact range over it and the note.
-type signed struct {
-	leaves merkle.Range
-	root   merkle.Hash
-	note   string
-	begun  bool
-}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +31,11 @@ type bench struct {
 	key     seal.Key
 	signer  string
 	publish string
+	mirror  audit.Target
+	hook    *audit.Webhook
+	outage  time.Duration
 	store   *store.Store
+	guard   *access.Guard
 	log     *audit.Log
 	said    strings.Builder // the process log
 	stop    func()
@@ -74,8 +79,10 @@ func (b *bench) start() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	b.guard = guard
 	b.log, err = audit.New(audit.Config{
 		Store: st, Guard: guard, Signer: b.signer, Origin: origin, Publish: b.publish,
+		Mirror: b.mirror, Tiles: b.mirror != nil, Webhook: b.hook, Outage: b.outage,
 		Logger: slog.New(slog.NewTextHandler(&b.said, nil)),
 	})
 	if err != nil {
@@ -91,19 +98,26 @@ func (b *bench) restart(between func()) {
 	b.start()
 }
 
-// grow appends n entries.
+// grow appends n entries; many at the same time, so that they share commits.
 func (b *bench) grow(n int) {
 	b.t.Helper()
+	var all sync.WaitGroup
+	defer all.Wait()
+	turns := make(chan struct{}, max(1, n/8))
 	for i := range n {
-		e := &vitrine.Entry{
-			Time: time.Now(), Act: "image.open", Op: "open", Outcome: vitrine.Allowed, Code: "allowed", Actor: "usr-ann", ActorKind: vitrine.User,
-			Credential: "k1", Kind: vitrine.KindImage, Resource: vitrine.ID(fmt.Sprintf("img-%d", i)), Scope: "drafts",
-			Category: vitrine.Generated, Tier: vitrine.Internal, Binding: "b1", Revision: 7, Request: "req-1",
-			Personal: vitrine.Personal{Address: "192.0.2.7", UserAgent: "curl/8", EndUser: "customer 7"},
-		}
-		if _, err := b.store.Commit(b.t.Context(), e, nil); err != nil {
-			b.t.Fatal(err)
-		}
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			e := &vitrine.Entry{
+				Time: time.Now(), Act: "image.open", Op: "open", Outcome: vitrine.Allowed, Code: "allowed", Actor: "usr-ann", ActorKind: vitrine.User,
+				Credential: "k1", Kind: vitrine.KindImage, Resource: vitrine.ID(fmt.Sprintf("img-%d", i)), Scope: "drafts",
+				Category: vitrine.Generated, Tier: vitrine.Internal, Binding: "b1", Revision: 7, Request: "req-1",
+				Personal: vitrine.Personal{Address: "192.0.2.7", UserAgent: "curl/8", EndUser: "customer 7"},
+			}
+			if _, err := b.store.Commit(b.t.Context(), e, nil); err != nil {
+				b.t.Error(err)
+			}
+		})
 	}
 }
 
@@ -213,15 +227,15 @@ func TestCheckpoint(t *testing.T) {
 // checkpoint had arrived where.
 func TestGoesOn(t *testing.T) {
 	b := newBench(t)
-	b.grow(5)
+	b.grow(300)
 	b.checkpoint()
 	for _, tt := range []struct {
 		name    string
 		between func()
 	}{
 		{"nothing happened", func() {}},
-		{"the range was lost", func() { b.sql(`DELETE FROM meta WHERE name = 'log_signed_range'`) }},
-		{"the range is of another log", func() { b.sql(`UPDATE meta SET value = 'AAAAAAAAAAA=' WHERE name = 'log_signed_range'`) }},
+		{"the tiles were lost", func() { b.sql(`DELETE FROM log_tiles`) }},
+		{"the tiles are of another log", func() { b.sql(`UPDATE log_tiles SET hashes = randomblob(length(hashes))`) }},
 		{"the stored checkpoints were lost", func() { b.sql(`DELETE FROM checkpoints`) }},
 		{"the published ones were lost", func() {
 			if err := os.RemoveAll(b.publish); err != nil {
@@ -273,7 +287,7 @@ func TestRefusesToSign(t *testing.T) {
 		{"the database is an older copy", func(b *bench) { b.putBack() }, true},
 		{"the head is cut off", func(b *bench) { b.sql(`UPDATE log_head SET size = 4`) }, false},
 		{"the root is another", func(b *bench) { b.sql(`UPDATE log_head SET root = zeroblob(32)`) }, false},
-		{"a new leaf is another", func(b *bench) { b.sql(`UPDATE log SET leaf = x'01' WHERE seq = 7`) }, true},
+		{"a new leaf is another", func(b *bench) { b.sql(`UPDATE log SET leaf = (SELECT leaf FROM log WHERE seq = 6) WHERE seq = 7`) }, true},
 		{"the stored checkpoint is another", func(b *bench) { b.sql(`UPDATE checkpoints SET note = 'x'`) }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -345,8 +359,8 @@ func TestContinues(t *testing.T) {
 		{"an older copy", (*bench).putBack, false, ""},
 		{"an older copy that grew", func(b *bench) { b.putBack(); b.start(); b.grow(9); b.stop() }, false, ""},
 		{"rewritten", func(b *bench) {
-			b.sql(`UPDATE log SET leaf = x'01' WHERE seq = 1`)
-			b.sql(`DELETE FROM meta WHERE name = 'log_signed_range'`)
+			b.sql(`UPDATE log SET leaf = (SELECT leaf FROM log WHERE seq = 0) WHERE seq = 1`)
+			b.sql(`UPDATE log SET hash = zeroblob(32) WHERE seq = 2`)
 		}, false, ""},
 		{"an older copy, and the checkpoints moved away", func(b *bench) {
 			b.putBack()

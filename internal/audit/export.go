@@ -93,11 +93,7 @@ func (x *exporter) write(ctx context.Context, text string) error {
 	enc := json.NewEncoder(x.out)
 	h := header{Version: exportVersion, Origin: x.origin, PublicKey: x.public, From: x.from, To: x.to}
 	if x.from > 0 {
-		var before merkle.Range
-		if err := x.rows(ctx, 0, x.from, func(r store.LogRow) error { before.Append(r.Hash); return nil }); err != nil {
-			return err
-		}
-		if h.Before, err = before.MarshalBinary(); err != nil {
+		if h.Before, err = x.before(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -115,7 +111,7 @@ func (x *exporter) write(ctx context.Context, text string) error {
 	}
 	end := ending{Checkpoint: text}
 	if 0 < x.to && x.to < c.Size && !x.damaged {
-		if end.Consistency, err = x.consistency(ctx, x.to, c.Size); err != nil {
+		if end.Consistency, err = x.consistency(ctx, x.to, c); err != nil {
 			return err
 		}
 	}
@@ -153,18 +149,34 @@ func (x *exporter) rows(ctx context.Context, from, to int64, fn func(store.LogRo
 	return nil
 }
 
-// consistency proves that the log of size to continues the one of size from.
-func (l *Log) consistency(ctx context.Context, from, to int64) ([][]byte, error) {
-	p, err := merkle.ProveConsistency(from, to, func(from, to int64) ([]merkle.Hash, error) {
-		hashes := make([]merkle.Hash, 0, to-from)
-		err := l.store.LogRows(ctx, from, to, func(r store.LogRow) error {
-			hashes = append(hashes, r.Hash)
-			return nil
-		})
-		return hashes, err
-	})
-	if err != nil {
+// before is the compact range over what stands before the part. Of a log that
+// is damaged it is made from what hashes there are.
+func (x *exporter) before(ctx context.Context, c Checkpoint) ([]byte, error) {
+	if x.from <= c.Size && !x.damaged {
+		r, err := merkle.RangeOf(x.from, x.tiles(ctx))
+		if err == nil && continues(Checkpoint{Size: x.from, Root: r.Root()}, c, x.tiles(ctx)) {
+			return r.MarshalBinary()
+		}
+	}
+	var r merkle.Range
+	if err := x.rows(ctx, 0, x.from, func(row store.LogRow) error { r.Append(row.Hash); return nil }); err != nil {
 		return nil, err
+	}
+	return r.MarshalBinary()
+}
+
+// consistency proves that the log of a checkpoint continues the one of size from.
+func (l *Log) consistency(ctx context.Context, from int64, to Checkpoint) ([][]byte, error) {
+	p, err := merkle.ProveConsistency(from, to.Size, l.tiles(ctx))
+	if err != nil {
+		return nil, l.unsound(ctx, err)
+	}
+	before, err := merkle.RangeOf(from, l.tiles(ctx))
+	if err == nil {
+		err = merkle.VerifyConsistency(p, from, to.Size, before.Root(), to.Root)
+	}
+	if err != nil {
+		return nil, l.unsound(ctx, err)
 	}
 	all := make([][]byte, len(p))
 	for i := range p {

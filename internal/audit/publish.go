@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // The files of a publishing directory: the newest checkpoint, replaced whole,
@@ -21,7 +21,8 @@ const (
 // former newest or the new one, never half of one, also after a crash.
 type publisher struct {
 	dir  string
-	done string // what was published last
+	done head  // what was published last
+	end  int64 // of the history then
 }
 
 // last is the newest checkpoint that was published; "" where there is none.
@@ -36,11 +37,40 @@ func (p *publisher) last() (string, error) {
 	return string(b), nil
 }
 
+// missing tells what became of the files since they were written here: "" where
+// they are as they were, or newer by another node.
+func (p *publisher) missing(own func(string) (head, error)) (string, error) {
+	if p.done.text == "" {
+		return "", nil // nothing was written yet
+	}
+	text, err := p.last()
+	if err != nil {
+		return "", err
+	}
+	if text == "" {
+		return "the newest checkpoint is gone", nil
+	}
+	if c, err := own(text); text != p.done.text && (err != nil || c.Size < p.done.Size) {
+		return "the newest checkpoint was replaced by another", nil
+	}
+	st, err := os.Stat(filepath.Join(p.dir, historyFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "the history of checkpoints is gone", nil
+	case err != nil:
+		return "", fmt.Errorf("published checkpoints: %w", err)
+	case st.Size() < p.end:
+		return "the history of checkpoints was cut", nil
+	}
+	return "", nil
+}
+
 // put publishes a checkpoint, once.
-func (p *publisher) put(text string) error {
-	if text == p.done {
+func (p *publisher) put(h head) error {
+	if h.text == p.done.text {
 		return nil
 	}
+	text := h.text
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return fmt.Errorf("publish checkpoint: %w", err)
 	}
@@ -51,7 +81,7 @@ func (p *publisher) put(text string) error {
 	if err := p.replace(text); err != nil {
 		return fmt.Errorf("publish checkpoint: %w", err)
 	}
-	p.done = text
+	p.done = h
 	return nil
 }
 
@@ -67,7 +97,11 @@ func (p *publisher) remember(text string) (err error) {
 	if _, err := f.WriteString(text + "\n"); err != nil {
 		return err
 	}
-	return f.Sync()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	p.end, err = f.Seek(0, io.SeekEnd)
+	return err
 }
 
 // maxTorn bounds what a crash can have left half written.
@@ -126,35 +160,4 @@ func (p *publisher) replace(text string) (err error) {
 		return nil // renamed all the same; some file systems open no directories
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// signatureLine begins every signature of a note.
-var signatureLine = []byte("— ")
-
-// ReadCheckpoints takes apart a file of one or many checkpoints, such as the
-// published history. It checks no signature.
-func ReadCheckpoints(b []byte) []string {
-	var all []string
-	var text strings.Builder
-	signed := false
-	end := func() {
-		if strings.TrimSpace(text.String()) != "" {
-			all = append(all, text.String())
-		}
-		text.Reset()
-		signed = false
-	}
-	for line := range bytes.Lines(append(bytes.TrimRight(b, "\n"), '\n')) {
-		ends := bytes.HasPrefix(line, signatureLine)
-		if signed && !ends {
-			end()
-		}
-		if len(line) == 1 && text.Len() == 0 {
-			continue // between two
-		}
-		signed = ends
-		text.Write(line)
-	}
-	end()
-	return all
 }

@@ -167,7 +167,7 @@ func (v *verifier) begin(text []byte) (ok bool) {
 }
 
 // take takes the next line.
-func (v *verifier) take(r read) {
+func (v *verifier) take(r *read) {
 	switch {
 	case v.end != nil:
 		v.problem(Unreadable, -1, "something stands after the end of the export")
@@ -217,7 +217,7 @@ func (v *verifier) lastMicro() int64 {
 
 // place looks whether a line comes where it should. ok is false where it must
 // not be counted.
-func (v *verifier) place(r read) (ok bool) {
+func (v *verifier) place(r *read) (ok bool) {
 	switch {
 	case r.seq == v.next:
 	case r.seq >= v.head.To || r.seq < v.head.From:

@@ -182,6 +182,27 @@ func owes(o vitrine.Object) error {
 		Public: fmt.Sprintf("This principal answers for %s. Give that to somebody else first.", o.Ref())}
 }
 
+// memberDetail stands before the member's id in the entry of SetMember.
+const memberDetail = "member "
+
+// MemberDetail says in the log whom SetMember put in or took out.
+func MemberDetail(member vitrine.ID) string {
+	if !member.Valid() {
+		return ""
+	}
+	return memberDetail + string(member)
+}
+
+// MemberOf reads what MemberDetail wrote, from the detail of an entry.
+func MemberOf(detail string) vitrine.ID {
+	rest, ok := strings.CutPrefix(detail, memberDetail)
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, ";")
+	return vitrine.ID(id)
+}
+
 // SetMember puts a principal into a group or takes it out, and answers the
 // revision.
 func (d *Directory) SetMember(ctx context.Context, by access.Caller, group, member vitrine.ID, in bool) (int64, error) {
@@ -189,7 +210,7 @@ func (d *Directory) SetMember(ctx context.Context, by access.Caller, group, memb
 	if in {
 		a.Op = "add member"
 	}
-	applied, err := d.change(ctx, by, a, policy.Options{}, func(now *rbac.Policy) (*vitrine.ChangeSet, error) {
+	applied, err := d.change(ctx, by, a, policy.Options{Detail: MemberDetail(member)}, func(now *rbac.Policy) (*vitrine.ChangeSet, error) {
 		g, ok := now.Principal(group)
 		if !ok {
 			return nil, missing(refOf(a))

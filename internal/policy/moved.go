@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/provider"
@@ -43,7 +44,7 @@ func (f *forgetting) bare(c *vitrine.Credential) {
 		return
 	}
 	without := *c
-	without.Origin = ""
+	without.Origin, without.PreviousUntil = "", time.Time{}
 	wider := *f.set
 	wider.Changes = append(slices.Clone(f.set.Changes), vitrine.Put(&without))
 	f.set = &wider

@@ -92,7 +92,7 @@ func merge(was, declared vitrine.Object) (vitrine.Object, error) {
 				"A credential's secret cannot stand in a file. Add it with vitrine provider add first.")
 		}
 		m := *d
-		m.Origin = w.Origin
+		m.Origin, m.PreviousUntil = w.Origin, w.PreviousUntil
 		return &m, nil
 	case *vitrine.Organization:
 		m := *d

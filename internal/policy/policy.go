@@ -64,6 +64,9 @@ type Options struct {
 	Op    string // for the log; "" is "apply"
 	Act   string // for the log, where it is not the permission: "recover"
 	Alert string // raised with the entry
+	// Detail says in the entry, by opaque ids, what a change does inside an
+	// object, so that a restore can do it again.
+	Detail string
 
 	// Issuing lets the set put keys. Keys are made by package identity alone;
 	// nobody types a hash.
@@ -139,7 +142,7 @@ func (p *Policies) try(ctx context.Context, by access.Caller, asked *vitrine.Cha
 		return Applied{}, err
 	}
 	e := ad.Ticket.Entry()
-	e.Alert = o.Alert
+	e.Alert, e.Detail = o.Alert, o.Detail
 	if o.Act != "" {
 		e.Act = o.Act
 	}

@@ -272,7 +272,7 @@ func TestDatasetWithImagesStays(t *testing.T) {
 	if e := wantKind(t, err, vitrine.ErrConflict); e.Code != "dataset_not_empty" {
 		t.Errorf("code %q", e.Code)
 	}
-	err = s.Store.Maintain(t.Context(), func(tx *store.Tx) error { _, err := tx.DeleteImage("i1", 1); return err })
+	err = s.Store.Maintain(t.Context(), func(tx *store.Tx) error { _, err := tx.DestroyImage("i1", 1); return err })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,9 @@ const (
 	poll      = 200 * time.Millisecond // how often it is confirmed
 	pause     = 100 * time.Millisecond // between attempts while the store fails
 	queryTime = 700 * time.Millisecond // for one confirmation; less than the lease
-	smallGap  = 64                     // revisions behind up to which change sets are replayed
+	loadTime  = time.Minute            // for reading the whole policy
+	smallGap  = 64                     // revisions behind up to which change sets are replayed,
+	bigShare  = 16                     // or up to this part of the number of objects
 )
 
 // Source holds the snapshot in use and follows the store's revision.
@@ -34,6 +36,7 @@ type Source struct {
 	current   atomic.Pointer[rbac.Policy]
 	confirmed atomic.Pointer[time.Time] // start of the query that last confirmed it
 	doubted   atomic.Bool               // a change of this node may stand and not be in current
+	loading   atomic.Bool               // the whole policy is being read
 
 	// refreshing serializes what replaces current.
 	refreshing sync.Mutex
@@ -81,6 +84,9 @@ func (s *Source) fresh() bool {
 // confirm is the slow way: Run is late or not running. All who wait share one
 // query, and while the store fails nobody waits for long.
 func (s *Source) confirm() (*rbac.Policy, error) {
+	if s.loading.Load() {
+		return nil, errors.New("this node was away for long and is reading the policy")
+	}
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
 	if s.fresh() {
@@ -101,7 +107,8 @@ func (s *Source) confirm() (*rbac.Policy, error) {
 }
 
 // Refresh makes the snapshot as new as the store was when it was called. Those
-// who ask at the same time share a query.
+// who ask at the same time share a query, so it goes on when one of them hangs
+// up.
 func (s *Source) Refresh(ctx context.Context) error {
 	asked := s.now()
 	s.refreshing.Lock()
@@ -109,7 +116,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 	if s.queried.After(asked) {
 		return s.failure
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryTime)
 	defer cancel()
 	return s.refresh(ctx)
 }
@@ -145,32 +152,47 @@ func (s *Source) next(ctx context.Context) (*rbac.Policy, error) {
 		// Somebody put an older database in place under a running node. What it
 		// revoked since is alive again there; only people can judge that.
 		return nil, fmt.Errorf("the store is at revision %d, behind %d", revision, p.Revision())
-	case gap <= smallGap:
-		if p, err = s.replay(ctx, p, revision); err == nil {
-			return p, nil
+	case gap <= max(smallGap, int64(p.Size()/bigShare)):
+		if p, err = s.replay(ctx, p, revision); err == nil || ctx.Err() != nil {
+			return p, err
 		}
 	}
-	return s.load(ctx)
+	return s.catchUp(ctx)
 }
 
-// replay applies the change sets between a snapshot and a revision.
+// replay applies the change sets between a snapshot and a revision. How far it
+// has come is kept when it runs out of time: the next one goes on from there.
 func (s *Source) replay(ctx context.Context, p *rbac.Policy, to int64) (*rbac.Policy, error) {
-	sets, err := s.store.ChangeSets(ctx, p.Revision(), int(to-p.Revision()))
-	if err != nil {
-		return nil, err
-	}
-	for _, set := range sets {
-		if set.Revision != p.Revision()+1 {
-			return nil, fmt.Errorf("revision %d follows %d", set.Revision, p.Revision())
-		}
-		if p, err = p.Apply(set.Revision, set.Changes); err != nil {
+	for p.Revision() < to {
+		from := p.Revision()
+		sets, err := s.store.ChangeSets(ctx, from, int(min(to-from, smallGap)))
+		if err != nil {
 			return nil, err
 		}
-	}
-	if p.Revision() != to {
-		return nil, fmt.Errorf("replayed to revision %d, not %d", p.Revision(), to)
+		for _, set := range sets {
+			if set.Revision != p.Revision()+1 {
+				return nil, fmt.Errorf("revision %d follows %d", set.Revision, p.Revision())
+			}
+			if p, err = p.Apply(set.Revision, set.Changes); err != nil {
+				return nil, err
+			}
+		}
+		if p.Revision() == from {
+			return nil, fmt.Errorf("there is no revision after %d, up to %d", from, to)
+		}
+		s.current.Store(p)
 	}
 	return p, nil
+}
+
+// catchUp reads the whole policy, however long it is. Meanwhile nobody waits
+// for it.
+func (s *Source) catchUp(ctx context.Context) (*rbac.Policy, error) {
+	s.loading.Store(true)
+	defer s.loading.Store(false)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
+	defer cancel()
+	return s.load(ctx)
 }
 
 func (s *Source) load(ctx context.Context) (*rbac.Policy, error) {

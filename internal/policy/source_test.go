@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/identity/identitytest"
 	"vitrine.dev/vitrine/internal/policy"
@@ -77,6 +79,84 @@ func TestSourceCatchesUp(t *testing.T) {
 			t.Errorf("gap %d: changed at %d, want %d", gap, got.ChangedAt(ref), want.ChangedAt(ref))
 		}
 	}
+}
+
+// In a large policy a long way is replayed too, piece by piece, and comes to the
+// same.
+func TestSourceReplaysALongWay(t *testing.T) {
+	s := identitytest.New(t, "")
+	many := set()
+	for i := range 2 * 16 * policy.SmallGap {
+		many.Changes = append(many.Changes, vitrine.Put(&vitrine.Principal{ID: vitrine.ID(fmt.Sprintf("user-%d", i)), Kind: vitrine.User}))
+	}
+	if _, err := s.Policies.Apply(t.Context(), s.Alice, many); err != nil {
+		t.Fatal(err)
+	}
+	s.Apply(s.Alice, vitrine.Put(project("renders")))
+	other := s.Join(t, s.Clock)
+	for i := range policy.SmallGap + 5 {
+		s.Apply(s.Alice, vitrine.Put(&vitrine.Binding{ID: vitrine.ID(fmt.Sprint("b", i)), Role: "ai-image-user", Principal: vitrine.ID(fmt.Sprint("user-", i)), Scope: "renders"}))
+	}
+	before, err := other.Source.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Source.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now, err := other.Source.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := now.Revision(), before.Revision()+policy.SmallGap+5; got != want {
+		t.Errorf("at revision %d, want %d", got, want)
+	}
+	want, err := s.Source.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range vitrine.PolicyKinds {
+		if diff := cmp.Diff(want.Objects(k), now.Objects(k)); diff != "" {
+			t.Errorf("%s: %s", k, diff)
+		}
+	}
+	if before.Holds("user-3", "ai-image-user") || !now.Holds("user-3", "ai-image-user") {
+		t.Error("the binding is not where it should be")
+	}
+}
+
+// BenchmarkFollow is how long a node takes to decide by what another one has
+// changed, in a policy of ten thousand people, and to read the whole of it.
+func BenchmarkFollow(b *testing.B) {
+	s := identitytest.New(b, "")
+	many := set()
+	for i := range 9_999 {
+		many.Changes = append(many.Changes, vitrine.Put(&vitrine.Principal{ID: vitrine.ID(fmt.Sprintf("user-%d", i)), Kind: vitrine.User}))
+	}
+	if _, err := s.Policies.Apply(b.Context(), s.Alice, many); err != nil {
+		b.Fatal(err)
+	}
+	s.Apply(s.Alice, vitrine.Put(project("renders")))
+	other := s.Join(b, s.Clock)
+	n := 0
+	b.Run("change", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			n++
+			s.Apply(s.Alice, vitrine.Put(&vitrine.Binding{ID: vitrine.ID(fmt.Sprint("b", n)), Role: "ai-image-user", Principal: vitrine.ID(fmt.Sprint("user-", n%9_999)), Scope: "renders"}))
+			b.StartTimer()
+			if err := other.Source.Refresh(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("whole", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := policy.Open(b.Context(), s.Store, s.Clock.Now); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // TestLease is promise 5 under partition: a node of several that cannot confirm
@@ -184,5 +264,24 @@ func TestLoadedKnowsWhenObjectsChanged(t *testing.T) {
 		if got, want := loaded.ChangedAt(ref), now.ChangedAt(ref); got != want {
 			t.Errorf("%s changed at %d, loaded %d", ref, want, got)
 		}
+	}
+}
+
+// Nobody is refused because somebody else has hung up: the query that confirms
+// the revision is asked for all, and ends when it is answered.
+func TestHangingUpFailsNobodyElse(t *testing.T) {
+	s := identitytest.New(t, "")
+	src, err := policy.OpenShared(t.Context(), s.Store, s.Clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(2 * time.Second) // its lease has ended
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := src.Refresh(gone); err != nil {
+		t.Logf("who hung up is told: %v", err)
+	}
+	if _, err := src.Current(); err != nil {
+		t.Errorf("who asks next is told: %v", err)
 	}
 }
