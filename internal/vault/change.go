@@ -88,28 +88,3 @@ func (v *Vault) change(ctx context.Context, by access.Caller, t *access.Ticket, 
 	told := tell(*m, opens(m)).Image
 	return &told, nil
 }
-
-// Delete destroys the image's key, with its small forms and its links, in the
-// transaction of its entry. Files in the bucket follow; of one that cannot be
-// removed now nothing can be read any more, and the sweep removes it. Views of
-// the image that are open on this node end. It needs image.delete. ErrConflict
-// when the image changed meanwhile.
-func (v *Vault) Delete(ctx context.Context, by access.Caller, id vitrine.ID) error {
-	m, t, err := v.ask(ctx, by, id, access.Act{Permission: vitrine.ImageDelete, Op: "delete"}, nil)
-	if err != nil {
-		return err
-	}
-	var files []string
-	_, err = t.Spend(ctx, func(tx *store.Tx) (err error) {
-		files, err = tx.DeleteImage(id, m.Version)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	v.views.end(id)
-	for _, name := range files {
-		_ = v.bucket.Delete(context.WithoutCancel(ctx), name) // see above: the sweep is behind it
-	}
-	return nil
-}

@@ -1,7 +1,6 @@
 package vault_test
 
 import (
-	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
-	"vitrine.dev/vitrine/internal/blob/memblob"
 	"vitrine.dev/vitrine/internal/vault"
 )
 
@@ -130,62 +128,6 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("to who opens it (%t) the answer tells %+v", opens, m.Detail)
 			}
 		})
-	}
-}
-
-// Deleting destroys the key, the bytes and the links; the id stays used.
-func TestDelete(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		for _, b := range [][]byte{small(t), large(t)} {
-			m := h.put(b, vault.Upload{})
-			h.open(h.Ann, m.ID, vitrine.Masked)
-			l, err := h.Vault.Link(t.Context(), h.Sam, m.ID, "", 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, by := range []access.Caller{h.Ann, h.Ulf} {
-				wantKind(t, h.Vault.Delete(t.Context(), by, m.ID), vitrine.ErrDenied)
-			}
-			wantKind(t, h.Vault.Delete(t.Context(), h.Eve, m.ID), vitrine.ErrNotFound)
-			h.open(h.Ann, m.ID, "")
-			e := h.one(func() { err = h.Vault.Delete(t.Context(), h.Sam, m.ID) })
-			if err != nil || e.Act != "image.delete" || e.Resource != m.ID || e.Outcome != vitrine.Allowed {
-				t.Fatalf("answered %v, recorded %+v", err, e)
-			}
-			_, err = h.Vault.Open(t.Context(), h.Ann, m.ID, "")
-			wantKind(t, err, vitrine.ErrNotFound)
-			_, err = h.Vault.OpenLink(t.Context(), from(), l.Token)
-			wantKind(t, err, vitrine.ErrNotFound)
-			wantKind(t, h.Vault.Delete(t.Context(), h.Sam, m.ID), vitrine.ErrNotFound)
-			if len(h.files()) > 0 {
-				t.Errorf("left in the bucket: %v", h.files())
-			}
-		}
-	})
-}
-
-// The key is gone even where the bucket fails; the sweep removes the rest.
-func TestDeleteOnABrokenBucket(t *testing.T) {
-	h := newHouse(t, "")
-	m := h.put(large(t), vault.Upload{})
-	h.Faults.before = func(op memblob.Op, _ string) error {
-		if op == memblob.Delete {
-			return errBroken
-		}
-		return nil
-	}
-	if err := h.Vault.Delete(t.Context(), h.Sam, m.ID); err != nil {
-		t.Fatal(err)
-	}
-	_, err := h.Store.Image(t.Context(), m.ID)
-	wantKind(t, err, vitrine.ErrNotFound)
-	h.Clock.Advance(vault.SweepAge + minute)
-	if n, err := h.Vault.Sweep(t.Context()); n != 0 || !errors.Is(err, errBroken) {
-		t.Errorf("swept %d, %v", n, err)
-	}
-	h.Faults = faults{}
-	if n, err := h.Vault.Sweep(t.Context()); n != 1 || err != nil || len(h.files()) > 0 {
-		t.Errorf("swept %d, %v, left %v", n, err, h.files())
 	}
 }
 

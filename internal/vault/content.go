@@ -30,7 +30,7 @@ var errNone = errors.New("no such form")
 // stored opens a form that is kept; errNone where it is not. What does not
 // prove to be the form is an error that wraps seal.ErrSealed.
 func (v *Vault) stored(ctx context.Context, id vitrine.ID, data seal.Key, form string) (*content, error) {
-	b, err := v.store.Blob(ctx, blobName(id, form))
+	b, err := v.blob(ctx, blobName(id, form))
 	if errors.Is(err, vitrine.ErrNotFound) {
 		return nil, errNone
 	}
@@ -50,8 +50,7 @@ func (v *Vault) stored(ctx context.Context, id vitrine.ID, data seal.Key, form s
 // unseal opens the bytes that a row names. Inline ones are opened at once.
 func (v *Vault) unseal(ctx context.Context, b *store.BlobRow, k seal.Key) (*content, error) {
 	if b.Inline != nil {
-		plain, err := open(b.Inline, b.PlainSize, k)
-		return &content{bytes.NewReader(plain), *b, nothing}, err
+		return unsealInline(b, k)
 	}
 	f, err := v.bucket.Open(ctx, b.Name)
 	if err != nil {
@@ -68,25 +67,29 @@ func (v *Vault) unseal(ctx context.Context, b *store.BlobRow, k seal.Key) (*cont
 	return &content{w, *b, func() error { w.free(); return f.Close() }}, nil
 }
 
-// open opens a small sealed stream whole.
-func open(sealed []byte, size int64, k seal.Key) ([]byte, error) {
-	r, plain, err := seal.NewReaderAt(bytes.NewReader(sealed), int64(len(sealed)), k)
+// unsealInline opens a small sealed stream whole, into a buffer that is used
+// again.
+func unsealInline(b *store.BlobRow, k seal.Key) (*content, error) {
+	buf := windows.Get().(*[windowSize]byte)
+	plain, err := seal.AppendOpen(buf[:0], b.Inline, k)
+	if err == nil && int64(len(plain)) != b.PlainSize {
+		err = seal.ErrSealed
+	}
+	wipe := func() error {
+		clear(buf[:len(plain)])
+		windows.Put(buf)
+		return nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, wipe())
 	}
-	if plain != size {
-		return nil, seal.ErrSealed
-	}
-	b := make([]byte, plain)
-	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
-		return nil, err
-	}
-	return b, nil
+	return &content{bytes.NewReader(plain), *b, wipe}, nil
 }
 
 // window reads a sealed stream in large steps and answers small reads from the
 // last one: each read of a stream opens whole packages of 64 KB, and whoever
-// walks a container or sends a body reads less at a time.
+// walks a container reads less at a time. Who reads whole packages has them from
+// the stream.
 type window struct {
 	src  io.ReaderAt
 	size int64
@@ -115,6 +118,13 @@ func (w *window) ReadAt(p []byte, off int64) (n int, err error) {
 		at := off + int64(n)
 		if at >= w.size {
 			return n, io.EOF
+		}
+		if many := int64(len(p)-n) / windowStep * windowStep; many > 0 && at%windowStep == 0 && at+many <= w.size {
+			m, err := w.src.ReadAt(p[n:n+int(many)], at)
+			if n += m; int64(m) < many {
+				return n, errors.Join(err, io.ErrUnexpectedEOF)
+			}
+			continue
 		}
 		if at < w.at || at >= w.at+int64(w.n) {
 			if err := w.fill(at / windowStep * windowStep); err != nil {

@@ -36,6 +36,7 @@ type Draft struct {
 	sum   hash.Hash
 	size  int64
 	small []byte // all bytes, while they are few
+	plain *held  // all bytes, while there is room for them
 	file  blob.Writer
 	seal  io.WriteCloser
 
@@ -48,7 +49,7 @@ type Draft struct {
 // Draft begins an image. It outlives ctx: an image that was paid for is kept
 // even if the client has gone.
 func (v *Vault) Draft(ctx context.Context) (*Draft, error) {
-	return &Draft{vault: v, ctx: context.WithoutCancel(ctx), id: newID("img-"), data: seal.NewKey(), sum: sha256.New()}, nil
+	return &Draft{vault: v, ctx: context.WithoutCancel(ctx), id: newID("img-", v.now()), data: seal.NewKey(), sum: sha256.New()}, nil
 }
 
 // ID is the id that the image will have.
@@ -75,7 +76,16 @@ func (d *Draft) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	d.hold(p)
 	return d.seal.Write(p)
+}
+
+// hold keeps bytes in memory. Where there is no room for all, none stay.
+func (d *Draft) hold(p []byte) {
+	if d.plain != nil && !d.plain.write(p) {
+		d.plain.free()
+		d.plain = nil
+	}
 }
 
 // spill goes on in the bucket.
@@ -86,14 +96,15 @@ func (d *Draft) spill() (err error) {
 	if d.seal, err = seal.NewWriter(d.file, formKey(d.data, d.id, formOriginal)); err != nil {
 		return err
 	}
+	d.plain = &held{vault: d.vault}
+	d.hold(d.small)
 	_, err = d.seal.Write(d.small)
 	d.small = nil
 	return err
 }
 
-// Finish ends the bytes, makes them durable and inspects them through their
-// seal. Errors about the picture are as render.Inspect's; after any error the
-// draft can only be aborted.
+// Finish ends the bytes, makes them durable and inspects them. Errors about the
+// picture are as render.Inspect's; after any error the draft can only be aborted.
 func (d *Draft) Finish() (render.Info, error) {
 	if d.size == 0 {
 		return render.Info{}, vitrine.Invalid("image", "empty", "There is no picture.")
@@ -111,7 +122,9 @@ func (d *Draft) Finish() (render.Info, error) {
 		if err != nil {
 			return render.Info{}, fmt.Errorf("keep the sealed bytes: %w", err)
 		}
-		if c, err = d.vault.unseal(d.ctx, &b, formKey(d.data, d.id, formOriginal)); err != nil {
+		if d.plain != nil {
+			c.ReaderAt = d.plain
+		} else if c, err = d.vault.unseal(d.ctx, &b, formKey(d.data, d.id, formOriginal)); err != nil {
 			return render.Info{}, err
 		}
 	}
@@ -166,6 +179,10 @@ func (d *Draft) Abort() {
 	if d.opened != nil {
 		_ = d.opened.Close()
 		d.opened = nil
+	}
+	if d.plain != nil {
+		d.plain.free()
+		d.plain = nil
 	}
 	if d.file != nil && !d.kept && !d.doubt {
 		_ = d.file.Abort()

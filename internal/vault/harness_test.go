@@ -15,6 +15,7 @@ import (
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/blob/memblob"
+	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/identity/identitytest"
 	"vitrine.dev/vitrine/internal/store"
 	"vitrine.dev/vitrine/internal/store/storetest"
@@ -49,6 +50,7 @@ func newHouse(t testing.TB, url string) *house {
 		After:  func(op memblob.Op, name string) error { return strike(h.Faults.after, op, name) },
 		Now:    h.Clock.Now,
 	}
+	h.Alice, _ = h.Issue(h.Alice, identity.NewKey{Principal: h.Alice.Principal}) // her first key ends within days
 	h.Renders()
 	h.Apply(h.Alice,
 		vitrine.Put(&vitrine.Dataset{ID: "proofs", Project: "renders", Category: vitrine.Generated}),
@@ -86,6 +88,38 @@ func (h *house) vault(g *access.Guard, st *store.Store) *vault.Vault {
 		h.T.Fatal(err)
 	}
 	return v
+}
+
+// delete deletes an image as people do as a rule: it may be restored.
+func (h *house) delete(by access.Caller, id vitrine.ID) error {
+	_, err := h.Vault.Delete(context.WithoutCancel(h.T.Context()), by, id, vault.Deleting{})
+	return err
+}
+
+// destroy deletes an image at once.
+func (h *house) destroy(by access.Caller, id vitrine.ID) error {
+	_, err := h.Vault.Delete(h.T.Context(), by, id, vault.Deleting{Now: true, Reason: "a test"})
+	return err
+}
+
+// keep lets go what nobody asks for.
+func (h *house) keep() {
+	h.T.Helper()
+	if err := h.Vault.KeepAll(h.T.Context()); err != nil {
+		h.T.Fatal(err)
+	}
+}
+
+// rules changes how a dataset keeps its images.
+func (h *house) rules(dataset vitrine.ID, change func(*vitrine.Dataset)) {
+	h.T.Helper()
+	was, ok := must(h.Source.Current()).Dataset(dataset)
+	if !ok {
+		h.T.Fatalf("there is no dataset %s", dataset)
+	}
+	d := *was
+	change(&d)
+	h.Apply(h.Alice, vitrine.Put(&d))
 }
 
 // mute is a vault of a node that reads everything and can write nothing, not

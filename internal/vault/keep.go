@@ -83,8 +83,8 @@ func (v *Vault) Keep(ctx context.Context, r access.Receipt, e *vitrine.Entry, im
 // brings it back.
 func orphaned(tx *store.Tx, m *vitrine.Image, e *vitrine.Entry) error {
 	gone, err := tx.Deleted(vitrine.Ref{Kind: vitrine.KindDataset, ID: m.Dataset})
-	if err == nil && gone && e.Alert == "" {
-		e.Alert = "kept_in_deleted_dataset"
+	if err == nil && gone {
+		e.Raise("kept_in_deleted_dataset")
 		e.Detail += "; dataset " + string(m.Dataset) + " was deleted meanwhile: undo that to reach them"
 	}
 	return err

@@ -359,7 +359,7 @@ func TestConcurrency(t *testing.T) {
 				})
 				if i%2 == 0 {
 					inner.Go(func() {
-						if err := h.Vault.Delete(t.Context(), h.Sam, m.ID); err != nil && !errors.Is(err, vitrine.ErrConflict) {
+						if err := h.destroy(h.Sam, m.ID); err != nil && !errors.Is(err, vitrine.ErrConflict) {
 							t.Error(err)
 						}
 					})

@@ -50,7 +50,7 @@ func (v *Vault) newLink(by *access.Caller, prefix string, image vitrine.ID, r vi
 	var b [tokenSize]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the process where it would
 	token := base64.RawURLEncoding.EncodeToString(b[:])
-	l := &Link{ID: newID(prefix), Token: token, Path: "/l/" + token, Image: image, Rendition: r, Expires: v.now().UTC().Add(ttl)}
+	l := &Link{ID: newID(prefix, v.now()), Token: token, Path: "/l/" + token, Image: image, Rendition: r, Expires: v.now().UTC().Add(ttl)}
 	return l, &store.Link{ID: l.ID, Hash: hashToken(token), Image: image, Rendition: r,
 		Principal: by.Principal, Credential: by.Credential, Created: v.now(), Expires: l.Expires}
 }

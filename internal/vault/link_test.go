@@ -133,7 +133,7 @@ func TestLinkDies(t *testing.T) {
 			h.Apply(h.Alice, vitrine.Put(&vitrine.Deny{ID: "no-export", Permissions: []vitrine.Permission{vitrine.ImageExport}, Principals: []vitrine.ID{"sam"}, Scope: "renders"}))
 		}, ""},
 		{"with the image", func(t *testing.T, h *house, m *vitrine.Image, _ *vault.Link) {
-			if err := h.Vault.Delete(t.Context(), h.Sam, m.ID); err != nil {
+			if err := h.delete(h.Sam, m.ID); err != nil {
 				t.Fatal(err)
 			}
 		}, "unknown_link"},

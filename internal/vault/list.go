@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type Query struct {
 	Project, Dataset vitrine.ID
 	Category         vitrine.Category
 	Tier             vitrine.Tier
+	Deleted          bool   // those that were deleted and may be restored, instead
 	After            string // Next of the page before
 	Limit            int    // 0 is 50; at most 1000
 }
@@ -43,8 +45,15 @@ type Page struct {
 // image whose row was changed outside is left out, since what the row says of who
 // may see it cannot be trusted; the log tells. It counts nothing, and what may not be seen is told by nothing in the answer; only
 // where a condition asks about owners may a page end early because of it.
+//
+// Of deleted images it answers exactly those that the caller may delete, and so
+// restore.
 func (v *Vault) List(ctx context.Context, by access.Caller, q Query) (*Page, error) {
-	filter, t, err := v.guard.Filter(ctx, by, vitrine.ImageView, "list")
+	perm, op := vitrine.ImageView, "list"
+	if q.Deleted {
+		perm, op = vitrine.ImageDelete, "list deleted"
+	}
+	filter, t, err := v.guard.Filter(ctx, by, perm, op)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +71,9 @@ func (v *Vault) List(ctx context.Context, by access.Caller, q Query) (*Page, err
 	for i := range page.Images {
 		m := page.Images[i].Image
 		d := p.Decide(question(by, vitrine.ImageOpen, &m, t.Entry().Time))
-		page.Images[i] = tell(m, d.Allow && !masked(d))
+		told := tell(m, d.Allow && !masked(d))
+		told.Deleted = page.Images[i].Deleted
+		page.Images[i] = told
 		if d.Allow {
 			full++
 		}
@@ -135,13 +146,13 @@ func (l *lister) page(ctx context.Context, q *Query) (*Page, error) {
 	}
 	page := &Page{Images: []Info{}}
 	for seen := 0; ; {
-		found, err := l.vault.store.Images(ctx, store.ImageQuery{Sets: l.sets, After: after, Limit: min(step, maxPage)})
+		found, err := l.vault.store.Images(ctx, store.ImageQuery{Sets: l.sets, Deleted: q.Deleted, After: after, Limit: min(step, maxPage)})
 		if err != nil {
 			return nil, err
 		}
 		l.damaged += len(found.Damaged)
 		for _, id := range found.Damaged {
-			l.vault.damaged(ctx, id)
+			l.vault.damaged(ctx, id, rowChanged)
 		}
 		for i := range found.Rows {
 			m := &found.Rows[i]
@@ -151,7 +162,7 @@ func (l *lister) page(ctx context.Context, q *Query) (*Page, error) {
 			}
 			after = store.Cursor{Created: m.Created, ID: m.ID}
 			if !l.residual || l.filter.Allows(m.Resource()) {
-				page.Images = append(page.Images, Info{Image: m.Image})
+				page.Images = append(page.Images, Info{Image: m.Image, Deleted: m.Deleted})
 			}
 		}
 		if after = found.Last; !found.Full {
@@ -166,7 +177,7 @@ func (l *lister) page(ctx context.Context, q *Query) (*Page, error) {
 
 // cursorContext binds a cursor to what it continues.
 func (v *Vault) cursorContext(by access.Caller, q *Query) string {
-	return strings.Join([]string{string(by.Principal), string(q.Project), string(q.Dataset), q.Category.String(), q.Tier.String()}, "\x00")
+	return strings.Join([]string{string(by.Principal), string(q.Project), string(q.Dataset), q.Category.String(), q.Tier.String(), strconv.FormatBool(q.Deleted)}, "\x00")
 }
 
 func (v *Vault) sealCursor(c store.Cursor, context string) string {

@@ -10,7 +10,9 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,7 +160,7 @@ func TestMaskedCallersLearnNothing(t *testing.T) {
 func TestHiddenLooksLikeAbsent(t *testing.T) {
 	h := newHouse(t, "")
 	gone := h.at(vitrine.Internal)
-	if err := h.Vault.Delete(t.Context(), h.Sam, gone.ID); err != nil {
+	if err := h.delete(h.Sam, gone.ID); err != nil {
 		t.Fatal(err)
 	}
 	ids := map[string]vitrine.ID{
@@ -174,7 +176,15 @@ func TestHiddenLooksLikeAbsent(t *testing.T) {
 			_, err := v.Classify(t.Context(), h.Ann, id, vitrine.Public, "x")
 			return err
 		},
-		"delete": func(id vitrine.ID) error { return v.Delete(t.Context(), h.Ann, id) },
+		"delete": func(id vitrine.ID) error {
+			_, err := v.Delete(t.Context(), h.Ann, id, vault.Deleting{})
+			return err
+		},
+		"restore": func(id vitrine.ID) error { _, err := v.Restore(t.Context(), h.Ann, id); return err },
+		"hold": func(id vitrine.ID) error {
+			_, err := v.Hold(t.Context(), h.Ann, vitrine.Ref{Kind: vitrine.KindImage, ID: id}, "x")
+			return err
+		},
 		"link":   func(id vitrine.ID) error { _, err := v.Link(t.Context(), h.Ann, id, "", 0); return err },
 		"links":  func(id vitrine.ID) error { _, err := v.Links(t.Context(), h.Ann, id); return err },
 		"revoke": func(id vitrine.ID) error { return v.RevokeLink(t.Context(), h.Ann, id, "lnk-none") },
@@ -257,7 +267,14 @@ func TestUnrecordedMeansRefused(t *testing.T) {
 		wantKind(t, err, vitrine.ErrUnavailable)
 		_, err = v.Classify(t.Context(), by, m.ID, vitrine.Restricted, "")
 		wantKind(t, err, vitrine.ErrUnavailable)
-		wantKind(t, v.Delete(t.Context(), by, m.ID), vitrine.ErrUnavailable)
+		_, err = v.Delete(t.Context(), by, m.ID, vault.Deleting{})
+		wantKind(t, err, vitrine.ErrUnavailable)
+		_, err = v.Restore(t.Context(), by, m.ID)
+		wantKind(t, err, vitrine.ErrUnavailable)
+		_, err = v.Hold(t.Context(), by, vitrine.Ref{Kind: vitrine.KindImage, ID: m.ID}, "x")
+		wantKind(t, err, vitrine.ErrUnavailable)
+		_, err = v.Holds(t.Context(), by, vault.HoldQuery{})
+		wantKind(t, err, vitrine.ErrUnavailable)
 		_, err = v.Link(t.Context(), by, m.ID, "", 0)
 		wantKind(t, err, vitrine.ErrUnavailable)
 		_, err = v.Links(t.Context(), by, m.ID)
@@ -286,7 +303,7 @@ func TestDeletedWhileOpen(t *testing.T) {
 		if _, err := w.ReadAt(make([]byte, 100), 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Vault.Delete(t.Context(), h.Sam, m.ID); err != nil {
+		if err := h.delete(h.Sam, m.ID); err != nil {
 			t.Fatal(err)
 		}
 		got := make([]byte, 100)
@@ -307,7 +324,7 @@ func TestDeletedWhileOpening(t *testing.T) {
 	var once sync.Once
 	h.Faults.before = func(op memblob.Op, name string) (err error) {
 		if op == memblob.Open {
-			once.Do(func() { err = h.Vault.Delete(context.Background(), h.Sam, m.ID) })
+			once.Do(func() { err = h.delete(h.Sam, m.ID) })
 		}
 		return err
 	}
@@ -324,10 +341,20 @@ func TestMissingBytes(t *testing.T) {
 	if err := h.Bucket.Delete(t.Context(), string(m.ID)+"/original"); err != nil {
 		t.Fatal(err)
 	}
-	var err error
+	_, err := h.Vault.Open(t.Context(), h.Ann, m.ID, "")
+	if e := wantKind(t, err, vitrine.ErrDamaged); e.Code != "image_damaged" {
+		t.Errorf("answered %s", e.Code)
+	}
+	if log := h.Log(); log[len(log)-2].Alert != "image_damaged" || log[len(log)-2].Resource != m.ID {
+		t.Errorf("no alert stands in the log, but %+v", log[len(log)-2])
+	}
+	// Of what was told once there is no alert again.
 	e := h.one(func() { _, err = h.Vault.Open(t.Context(), h.Ann, m.ID, "") })
-	if err == nil || errors.Is(err, vitrine.ErrNotFound) || e.Outcome != vitrine.Broken {
+	if !errors.Is(err, vitrine.ErrDamaged) || e.Outcome != vitrine.Broken || e.Code != "image_damaged" {
 		t.Errorf("answered %v, recorded %+v", err, e)
+	}
+	if _, err := h.Vault.Open(t.Context(), h.Eve, m.ID, ""); !errors.Is(err, vitrine.ErrNotFound) {
+		t.Errorf("to who may not know of it: %v", err)
 	}
 }
 
@@ -373,26 +400,42 @@ func TestRenditionsAreMadeOnce(t *testing.T) {
 // A rendition that cannot be kept is shown all the same, and made again.
 func TestRenditionThatCannotBeKept(t *testing.T) {
 	h := newHouse(t, "")
-	m := h.put(checkers(t, 2400), vault.Upload{Tier: vitrine.Confidential})
+	m := h.put(veiled(t, 320, 240), vault.Upload{})
+	name := string(m.ID) + "/" + vault.FormThumbnail
 	for _, broken := range []memblob.Op{memblob.Create, memblob.Write, memblob.Commit} {
-		h.Faults.before = func(op memblob.Op, name string) error {
-			if op == broken {
+		reached := false
+		h.Faults.before = func(op memblob.Op, at string) error {
+			if op == broken && at == name {
+				reached = true
 				return errBroken
 			}
 			return nil
 		}
-		_, b := h.open(h.Ann, m.ID, vitrine.Masked)
-		if _, err := png.Decode(bytes.NewReader(b)); err != nil {
-			t.Errorf("with a broken %s: %v", broken, err)
+		_, b := h.open(h.Sam, m.ID, vitrine.Thumbnail)
+		if len(b) <= vault.Inline {
+			t.Fatalf("the thumbnail has %d bytes, which stand in its row", len(b))
 		}
+		if _, err := png.Decode(bytes.NewReader(b)); err != nil || !reached {
+			t.Errorf("with a broken %s, which was reached (%t): %v", broken, reached, err)
+		}
+		if slices.Contains(h.files(), name) {
+			t.Errorf("with a broken %s it was kept", broken)
+		}
+	}
+	h.Faults = faults{}
+	h.open(h.Sam, m.ID, vitrine.Thumbnail)
+	if !slices.Contains(h.files(), name) {
+		t.Errorf("made again it was not kept: %v", h.files())
 	}
 }
 
-// checkers is a large picture that is quick to make.
-func checkers(t testing.TB, edge int) []byte {
-	m := image.NewGray(image.Rect(0, 0, edge, edge))
+// veiled is transparent noise: the one kind of picture whose thumbnail is so
+// large that it lies in the bucket.
+func veiled(t testing.TB, width, height int) []byte {
+	r := rand.New(rand.NewPCG(4, 4))
+	m := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for i := range m.Pix {
-		m.Pix[i] = byte(i * i / edge)
+		m.Pix[i] = byte(r.Uint32())
 	}
 	return encode(t, m)
 }

@@ -286,6 +286,13 @@ func TestPutOnABrokenBucket(t *testing.T) {
 				} else {
 					h.Faults.before = fail
 				}
+				if op == memblob.Open { // what is held in memory is not read back
+					release, ok := h.Vault.FillMemory()
+					if !ok {
+						t.Fatal("there is something in memory")
+					}
+					defer release()
+				}
 				var err error
 				e := h.one(func() {
 					_, err = h.Vault.Put(t.Context(), h.Ulf, vault.Upload{Dataset: "drafts"}, bytes.NewReader(large(t)))
@@ -300,6 +307,52 @@ func TestPutOnABrokenBucket(t *testing.T) {
 				h.put(large(t), vault.Upload{})
 			})
 		}
+	}
+}
+
+// A draft answers its bytes, and gives its memory back, whether there was room
+// in memory for all of them or not.
+func TestDraftHoldsItsBytes(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		t.Run(fmt.Sprintf("memory full %t", full), func(t *testing.T) {
+			h := newHouse(t, "")
+			if full {
+				release, _ := h.Vault.FillMemory()
+				defer release()
+			}
+			picture := noise(t, 400, 300, 3)
+			d, err := h.Vault.Draft(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for rest := picture; len(rest) > 0; rest = rest[min(len(rest), 50_000):] {
+				if _, err := d.Write(rest[:min(len(rest), 50_000)]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := d.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+			if err != nil || !bytes.Equal(got, picture) {
+				t.Errorf("answered %d bytes, %v; want the %d that were written", len(got), err, len(picture))
+			}
+			for _, off := range []int64{-1, d.Size(), d.Size() - 1, 128<<10 - 1, 128 << 10} {
+				var two [2]byte
+				n, err := d.ReadAt(two[:], off)
+				want := 0
+				if off >= 0 {
+					want = copy(make([]byte, 2), picture[off:])
+				}
+				if n != want || want < 2 && err == nil || n > 0 && !bytes.Equal(two[:n], picture[off:off+int64(n)]) {
+					t.Errorf("at %d: %d bytes, %v; want %d", off, n, err, want)
+				}
+			}
+			d.Abort()
+			if _, ok := h.Vault.FillMemory(); !ok && !full {
+				t.Error("an ended draft holds memory")
+			}
+		})
 	}
 }
 

@@ -38,20 +38,26 @@ var forms = map[vitrine.Rendition]string{
 }
 
 // render answers a rendition of an image, making it where it was never asked
-// for. It is ErrNotFound where the image was deleted meanwhile.
+// for. It is ErrNotFound where the image was deleted meanwhile, ErrDamaged where
+// its bytes are missing or do not open.
 func (v *Vault) render(ctx context.Context, m *store.ImageRow, r vitrine.Rendition) (*content, error) {
 	data, err := v.keys.unwrap(m)
-	if err != nil {
-		return nil, err
+	var c *content
+	if err == nil {
+		c, err = v.form(ctx, m, data, r)
 	}
-	c, err := v.form(ctx, m, data, r)
-	if err == nil || !errors.Is(err, errNone) && !errors.Is(err, fs.ErrNotExist) {
+	missing := errors.Is(err, errNone) || errors.Is(err, fs.ErrNotExist)
+	if !missing && !errors.Is(err, seal.ErrSealed) {
 		return c, err
 	}
 	if now, rerr := v.row(ctx, m.ID); rerr == nil && now == nil {
 		return nil, access.NotFound()
 	}
-	return nil, fmt.Errorf("the bytes of image %s are missing: %w", m.ID, err)
+	if missing {
+		err = fmt.Errorf("the bytes of image %s are missing: %w", m.ID, err)
+	}
+	v.damaged(ctx, m.ID, bytesWrong)
+	return nil, damage(err)
 }
 
 func (v *Vault) form(ctx context.Context, m *store.ImageRow, data seal.Key, r vitrine.Rendition) (*content, error) {

@@ -60,10 +60,11 @@ func (h *house) replace(name string, b []byte) {
 	}
 }
 
-// read opens the original and reads package by package; it answers what it got
-// of each and the first error.
+// read opens the original, of which nothing is remembered, and reads package by
+// package; it answers what it got of each and the first error.
 func (h *house) read(id vitrine.ID) (got map[int64][]byte, first error) {
 	h.T.Helper()
+	h.Vault.ForgetSmall()
 	w, err := h.Vault.Open(h.T.Context(), h.Sam, id, vitrine.Original)
 	if err != nil {
 		return nil, err

@@ -5,9 +5,11 @@
 // and sealed as it comes, never in clear on a disk - and commits row, bytes and
 // entry in one transaction. Open asks the guard, prepares the rendition that
 // the decision allows, records the entry, and only then hands out a View. Delete
-// destroys the image's key in the transaction of its entry; the bytes, worthless
-// then, follow. A gateway that makes images writes Drafts and commits them with
-// Keep under the receipt of its own decision.
+// makes the image vanish in the transaction of its entry; Restore brings it back
+// while its window lasts, then Run destroys its key, and the bytes, worthless
+// then, follow. Run also deletes what is older than its dataset keeps it. A Hold
+// keeps what it covers from all of that. A gateway that makes images writes
+// Drafts and commits them with Keep under the receipt of its own decision.
 //
 // What this package does not do: it decides nothing (the guard does), touches
 // no pixel (render does), and knows no HTTP. Its answers tell a caller who may
@@ -69,6 +71,7 @@ type Config struct {
 	Bounds  render.Bounds    // of a picture; a field that is zero stands for its default
 	Now     func() time.Time // nil is time.Now
 	LinkTTL time.Duration    // the longest life of a link; 0 is 60 minutes
+	Window  *time.Duration   // for how long a deleted image may be restored; nil is DefaultWindow
 	Logger  *slog.Logger     // nil discards
 }
 
@@ -81,13 +84,18 @@ type Vault struct {
 	bounds  render.Bounds
 	now     func() time.Time
 	linkTTL time.Duration
+	window  time.Duration
+	node    string // in leases: this process
 	logger  *slog.Logger
 
 	// decoding bounds the pixels that are decoded at the same time, and with
 	// them memory: as many as one picture of the largest size has.
 	decoding *semaphore.Weighted
-	claimed  atomic.Int64 // bytes of pictures on their way, see Room
+	memory   *semaphore.Weighted // for plain bytes of drafts
+	claimed  atomic.Int64        // bytes of pictures on their way, see Room
+	lastKept lastKept
 	views    views
+	small    small
 	broken   broken
 }
 
@@ -106,7 +114,12 @@ func New(c Config) (*Vault, error) {
 	if v.linkTTL <= 0 {
 		v.linkTTL = time.Hour
 	}
+	v.window, v.node = DefaultWindow, rand.Text()
+	if c.Window != nil {
+		v.window = max(0, *c.Window)
+	}
 	v.decoding = semaphore.NewWeighted(v.bounds.Pixels)
+	v.memory = semaphore.NewWeighted(maxHeld)
 	return v, nil
 }
 
@@ -118,22 +131,36 @@ func bounds(b render.Bounds) render.Bounds {
 	}
 }
 
-// newID is an id that was never used before: 130 random bits.
-func newID(prefix string) vitrine.ID {
-	return vitrine.ID(prefix + strings.ToLower(rand.Text()))
+// newID is an id that was never used before: the time in milliseconds, then 110
+// random bits. What is made one after the other so lies side by side in an index,
+// and a commit writes fewer of its pages.
+func newID(prefix string, at time.Time) vitrine.ID {
+	const digits = "0123456789abcdefghijklmnopqrstuv" // in the order of their bytes
+	var b [9]byte
+	for ms, i := at.UnixMilli(), len(b)-1; i >= 0; ms, i = ms>>5, i-1 {
+		b[i] = digits[ms&31]
+	}
+	return vitrine.ID(prefix + string(b[:]) + strings.ToLower(rand.Text()[:22]))
 }
 
-// row answers an image's row, or nil where there is none.
+// row answers the row of an image that is there, or nil where there is none.
+// What a row says that was changed outside comes with ErrDamaged.
 func (v *Vault) row(ctx context.Context, id vitrine.ID) (*store.ImageRow, error) {
+	return v.find(ctx, id, v.store.Image)
+}
+
+// find is row for images in a state that look knows.
+func (v *Vault) find(ctx context.Context, id vitrine.ID, look func(context.Context, vitrine.ID) (*store.ImageRow, error)) (*store.ImageRow, error) {
 	if !id.Valid() { // no image has such an id, and not every database takes it
 		return nil, nil
 	}
-	m, err := v.store.Image(ctx, id)
+	m, err := look(ctx, id)
 	if errors.Is(err, vitrine.ErrNotFound) {
 		return nil, nil
 	}
 	if errors.Is(err, store.ErrDamaged) {
-		v.damaged(ctx, id)
+		v.damaged(ctx, id, rowChanged)
+		return m, damage(err)
 	}
 	return m, err
 }
@@ -152,25 +179,48 @@ func resource(m *store.ImageRow, id vitrine.ID) vitrine.Resource {
 // depend on what the image is.
 func (v *Vault) ask(ctx context.Context, by access.Caller, id vitrine.ID, a access.Act, more func(vitrine.Resource) []access.Question) (*store.ImageRow, *access.Ticket, error) {
 	m, err := v.row(ctx, id)
-	a.Resource = resource(m, id)
-	if err != nil {
-		return nil, nil, v.guard.Reject(ctx, by, a, err)
+	return v.askOf(ctx, by, id, m, err, a, more)
+}
+
+// askOf is ask about a row that was looked for.
+func (v *Vault) askOf(ctx context.Context, by access.Caller, id vitrine.ID, m *store.ImageRow, found error, a access.Act, more func(vitrine.Resource) []access.Question) (*store.ImageRow, *access.Ticket, error) {
+	// What a damaged row says cannot be trusted, but all that a decision on it
+	// lets out is that there is such an image and that it is damaged.
+	broken := m != nil && errors.Is(found, vitrine.ErrDamaged)
+	if a.Resource = resource(m, id); found != nil && !broken {
+		return nil, nil, v.guard.Reject(ctx, by, a, found)
 	}
 	if more != nil {
 		a.More = more(a.Resource)
 	}
 	t, err := v.guard.Check(ctx, by, a)
+	if err != nil && m != nil && m.Deleted != nil {
+		err = hideDeleted(err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	if m == nil { // the guard never allows what is absent
 		return nil, nil, t.Refuse(ctx, string(vitrine.CodeAbsent), access.NotFound())
 	}
+	if broken {
+		return nil, nil, refuse(ctx, t, found)
+	}
 	if by.IfVersion != 0 && by.IfVersion != m.Version {
 		return nil, nil, refuse(ctx, t, &vitrine.Error{Kind: vitrine.ErrConflict, Code: "version",
 			Public: "The image has changed since it was read. Look at it again and repeat."})
 	}
 	return m, t, nil
+}
+
+// hideDeleted turns the refusal to who could know of an image that is there into
+// the one for what is absent: that a deleted one may be restored is known to who
+// may do so.
+func hideDeleted(err error) error {
+	if errors.Is(err, vitrine.ErrDenied) {
+		return access.NotFound()
+	}
+	return err
 }
 
 // refuse ends a ticket with what went wrong after the decision.

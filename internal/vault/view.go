@@ -209,15 +209,19 @@ func (v *Vault) look(ctx context.Context, by access.Caller, w *View, a access.Ac
 type Info struct {
 	vitrine.Image
 	Sees vitrine.Rendition `json:"sees"` // original or masked
+
+	Expires time.Time         `json:"expires,omitzero"`  // when its dataset's retention deletes it
+	Hold    vitrine.ID        `json:"hold,omitempty"`    // a legal hold that keeps it; told who may delete or hold it
+	Deleted *vitrine.Deletion `json:"deleted,omitempty"` // in lists of deleted images
 }
 
 // tell is an image as told to who may, or may not, open it.
 func tell(m vitrine.Image, opens bool) Info {
 	if opens {
-		return Info{m, vitrine.Original}
+		return Info{Image: m, Sees: vitrine.Original}
 	}
 	m.Detail = vitrine.ImageDetail{}
-	return Info{m, vitrine.Masked}
+	return Info{Image: m, Sees: vitrine.Masked}
 }
 
 // Info decides and records as Open does, and answers the metadata alone.
@@ -229,6 +233,9 @@ func (v *Vault) Info(ctx context.Context, by access.Caller, id vitrine.ID) (*Inf
 		return nil, err
 	}
 	info := tell(m.Image, !masked(t.Decision()))
+	if err := v.stay(ctx, by, t.Entry().Time, &info); err != nil {
+		return nil, refuse(ctx, t, err)
+	}
 	if _, err := t.Record(ctx); err != nil {
 		return nil, err
 	}
