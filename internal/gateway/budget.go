@@ -88,24 +88,36 @@ func allowances(now *rbac.Policy, by access.Caller, project vitrine.ID) []allowa
 	return all
 }
 
-// balances answers the state of each allowance, in their order. A debt counts
-// whenever it was made.
+// balances answers the state of each allowance, in their order.
 func (g *Gateway) balances(ctx context.Context, all []allowance, at time.Time) ([]vitrine.Balance, error) {
 	rows, err := g.store.Balances(ctx, charges(all, at))
 	if err != nil {
 		return nil, err
 	}
+	return ofAllowances(all, at, rows), nil
+}
+
+// ofAllowances are the balances of allowances, in their order, from those of
+// their charges. A debt counts whenever it was made.
+func ofAllowances(all []allowance, at time.Time, rows []vitrine.Balance) []vitrine.Balance {
+	row := func(c store.Charge) vitrine.Balance {
+		i := slices.IndexFunc(rows, func(b vitrine.Balance) bool {
+			return b.Budget == c.Budget && b.Subject == c.Subject && b.Start.Equal(c.Start)
+		})
+		if i < 0 {
+			return vitrine.Balance{Budget: c.Budget, Subject: c.Subject, Window: c.Window, Start: c.Start, Limit: c.Limit}
+		}
+		return rows[i]
+	}
 	out := make([]vitrine.Balance, 0, len(all))
 	for _, a := range all {
-		b := rows[0]
-		rows = rows[1:]
+		b := row(a.window(at))
 		if !a.lasting() {
-			b.Debt = max(b.Debt, rows[0].Debt)
-			rows = rows[1:]
+			b.Debt = max(b.Debt, row(a.lifetime()).Debt)
 		}
 		out = append(out, b)
 	}
-	return out, nil
+	return out
 }
 
 // tightest is the balance with the least left; nil of none.
@@ -154,10 +166,10 @@ func alarm(e *vitrine.Entry, alerts []store.BudgetAlert, debt vitrine.Micros) {
 		parts = append(parts, fmt.Sprintf("budget %s reached %d %%", a.Budget, a.Percent))
 	}
 	if most > 0 {
-		e.Alert = fmt.Sprintf("budget_%d", most)
+		e.Raise(fmt.Sprintf("budget_%d", most))
 	}
 	if debt > 0 {
-		e.Alert = "budget_debt"
+		e.Raise("budget_debt")
 		parts = append(parts, fmt.Sprintf("the service charged $%s more than was set aside", debt))
 	}
 	note(e, parts...)

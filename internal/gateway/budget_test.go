@@ -176,7 +176,7 @@ func TestDebt(t *testing.T) {
 	if b := h.balance("daily"); b.Debt != cents(21) || b.Spent != cents(25) || b.Subject != "ann" {
 		t.Errorf("balance %+v", b)
 	}
-	if log := h.of(by.Request); log[len(log)-1].Alert != "budget_debt" {
+	if log := h.of(by.Request); !log[len(log)-1].Raised("budget_debt") {
 		t.Errorf("no alert in %+v", log)
 	}
 	blocked := func(when string) {

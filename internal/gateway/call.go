@@ -41,9 +41,17 @@ func (g *Gateway) call(ctx context.Context, m *generation) (*provider.Result, er
 		m.drafts[i] = d
 		return d, nil
 	}
+	defer g.previews(m)()
 	timed, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	return m.service.Generate(timed, &m.ask)
+	r, err := m.service.Generate(timed, &m.ask)
+	if !refused(err) {
+		return r, err
+	}
+	if earlier := g.fallBack(ctx, m); earlier != nil {
+		return earlier.Generate(timed, &m.ask)
+	}
+	return r, err
 }
 
 // inspect finds out what came whole and what it cost. Images that came whole

@@ -231,6 +231,8 @@ func (m *generation) valid() error {
 		return vitrine.Invalid("n", "invalid_parameter_value", fmt.Sprintf("n has to be 1 to %d.", bound(limits.MaxN, provider.MaxImages)))
 	case m.response != defaultResponse && m.response != "url":
 		return vitrine.Invalid("response_format", "invalid_parameter_value", "response_format is b64_json or url.")
+	case m.Stream != nil && m.response != defaultResponse:
+		return vitrine.Invalid("response_format", "invalid_parameter_value", "A stream carries the pictures themselves: ask for b64_json, or leave stream out.")
 	}
 	if most := cmp.Or(limits.Prompt, maxPrompt); utf8.RuneCountInString(m.Prompt.Reveal()) > most {
 		return vitrine.Invalid("prompt", "string_above_max_length", fmt.Sprintf("The prompt may have at most %d characters.", most))

@@ -23,25 +23,29 @@ func (g *Gateway) providerOf(now *rbac.Policy, id vitrine.ID) (*vitrine.Provider
 }
 
 // serviceFor is the service of a generation with the credential to use for it.
-func (g *Gateway) serviceFor(ctx context.Context, m *generation, p *vitrine.Provider) (provider.Provider, error) {
+func (g *Gateway) serviceFor(ctx context.Context, m *generation, p *vitrine.Provider) (line, error) {
 	return g.connect(ctx, m.policy, p, m.deployment.Project, func() map[vitrine.ID]bool { return m.roles() })
 }
 
 // connect is a service with the credential for a project and roles. It dials
 // nothing.
-func (g *Gateway) connect(ctx context.Context, now *rbac.Policy, p *vitrine.Provider, project vitrine.ID, roles func() map[vitrine.ID]bool) (provider.Provider, error) {
-	c := provider.Config{Kind: p.Kind, BaseURL: p.BaseURL, Hosts: p.Hosts, AllowPrivate: g.private, MaxBytes: g.bounds.Bytes}
+func (g *Gateway) connect(ctx context.Context, now *rbac.Policy, p *vitrine.Provider, project vitrine.ID, roles func() map[vitrine.ID]bool) (line, error) {
+	l := line{of: p}
+	var secret vitrine.Secret
+	var err error
 	if p.Kind != vitrine.Studio {
-		var err error
-		if c.Secret, err = g.secret(ctx, now, p, project, roles); err != nil {
-			return nil, err
+		if l.credential, secret, err = g.secret(ctx, now, p, project, roles); err != nil {
+			return line{}, err
 		}
 	}
-	service, err := provider.New(c)
-	if err != nil {
-		return nil, unusable(p.ID, err)
+	if l.Provider, err = provider.New(g.configOf(p, secret)); err != nil {
+		return line{}, unusable(p.ID, err)
 	}
-	return service, nil
+	return l, nil
+}
+
+func (g *Gateway) configOf(p *vitrine.Provider, secret vitrine.Secret) provider.Config {
+	return provider.Config{Kind: p.Kind, BaseURL: p.BaseURL, Hosts: p.Hosts, AllowPrivate: g.private, MaxBytes: g.bounds.Bytes, Secret: secret}
 }
 
 // unusable is the error for a provider that an operator has to look at. The
@@ -53,29 +57,29 @@ func unusable(id vitrine.ID, err error) error {
 
 // secret unseals the credential to use, if the provider has any. One that was
 // bound to another origin than the provider's present one is never sent.
-func (g *Gateway) secret(ctx context.Context, now *rbac.Policy, p *vitrine.Provider, project vitrine.ID, roles func() map[vitrine.ID]bool) (vitrine.Secret, error) {
+func (g *Gateway) secret(ctx context.Context, now *rbac.Policy, p *vitrine.Provider, project vitrine.ID, roles func() map[vitrine.ID]bool) (*vitrine.Credential, vitrine.Secret, error) {
 	all := credentials(now, p.ID)
 	if len(all) == 0 {
-		return "", nil
+		return nil, "", nil
 	}
 	c := choose(all, project, roles)
 	if c == nil {
-		return "", unusable(p.ID, errors.New("no credential is for this project or role"))
+		return nil, "", unusable(p.ID, errors.New("no credential is for this project or role"))
 	}
 	origin, err := provider.Origin(p.BaseURL)
 	if err != nil {
-		return "", unusable(p.ID, err)
+		return nil, "", unusable(p.ID, err)
 	}
-	secret, bound, err := g.store.CredentialSecret(ctx, c.ID)
+	known, err := g.secretOf(ctx, now, c.ID)
 	switch {
 	case errors.Is(err, vitrine.ErrNotFound):
-		return "", unusable(p.ID, fmt.Errorf("credential %s has no secret", c.ID))
+		return nil, "", unusable(p.ID, fmt.Errorf("credential %s has no secret", c.ID))
 	case err != nil:
-		return "", err
-	case bound != origin:
-		return "", unusable(p.ID, fmt.Errorf("credential %s is bound to another origin", c.ID))
+		return nil, "", err
+	case known.origin != origin:
+		return nil, "", unusable(p.ID, fmt.Errorf("credential %s is bound to another origin", c.ID))
 	}
-	return secret, nil
+	return c, known.secret, nil
 }
 
 // credentials are a provider's, ordered by id.

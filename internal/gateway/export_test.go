@@ -20,6 +20,15 @@ func (g *Gateway) Late() int { return len(g.late) }
 // for.
 func (g *Gateway) Impatient() { g.pause, g.patience = nil, 0 }
 
+// MaxPreview is the most bytes of a preview that is shown.
+const MaxPreview = maxPreview
+
+// Shown is how many bytes previews hold.
+func (g *Gateway) Shown() int64 { return g.shown.used.Load() }
+
+// FillPreviews leaves previews no room.
+func (g *Gateway) FillPreviews() { g.shown.used.Store(allPreviews) }
+
 // Upper is the most that one image may cost.
 func Upper(p *vitrine.Price, size, quality string) vitrine.Micros { return upper(p, size, quality) }
 

@@ -14,9 +14,10 @@ import (
 )
 
 // owed reports whether a service is owed something after a failed call. What was
-// refused before it was sent cost nothing. Whoever answered whole, and with
-// nothing that can be kept, is owed nothing; whoever did not answer whole may
-// have been paid, and that counts as spent.
+// refused before it was sent cost nothing. Whoever answered whole in its dialect,
+// and with nothing that can be kept, is owed nothing; whoever did not answer whole,
+// or answered bytes that may be a picture, may have been paid, and that counts as
+// spent.
 func owed(err error) bool {
 	var up *provider.Error
 	if !errors.As(err, &up) {
@@ -30,7 +31,8 @@ func owed(err error) bool {
 	}
 	switch up.Code {
 	case provider.CodeTimeout, provider.CodeCut, provider.CodeCanceled, // who knows
-		provider.CodeNotFetched, provider.CodeTooMany: // it was made
+		provider.CodeNotFetched, provider.CodeTooMany, provider.CodeFiltered, // it was made
+		provider.CodeOtherKind, provider.CodeWrongService: // it may be what was made
 		return true
 	}
 	return up.Status == http.StatusGatewayTimeout
@@ -46,6 +48,8 @@ func (g *Gateway) upstream(err error) error {
 	switch {
 	case up.Code == provider.CodeNotKept:
 		e.Code, e.Public = "not_kept", "The image could not be kept. It may have been paid for; an operator has been told."
+	case up.Code == provider.CodeFiltered || up.Code == "content_policy_violation":
+		e.Kind = vitrine.ErrInvalid // whatever its status: another prompt is what helps
 	case up.Status == http.StatusTooManyRequests && up.Code != "insufficient_quota":
 		e.Kind, e.Code = vitrine.ErrExhausted, "rate_limited_upstream"
 	case up.Status == http.StatusUnauthorized || up.Status == http.StatusForbidden || up.Status == http.StatusPaymentRequired || up.Status == http.StatusTooManyRequests:

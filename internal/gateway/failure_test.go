@@ -50,7 +50,8 @@ func TestServiceFails(t *testing.T) {
 		{"redirect", providertest.Redirect("http://127.0.0.1:1/"), vitrine.ErrUpstream, "redirect", 0, 0},
 		{"a web page", providertest.HTML, vitrine.ErrUpstream, "wrong_service", 0, 0},
 		{"a page with 404", providertest.Status(404, html, "<h1>Not Found</h1>"), vitrine.ErrUpstream, "upstream_failed", 0, 0},
-		{"no JSON", providertest.NotJSON, vitrine.ErrUpstream, "wrong_service", 0, 0},
+		{"no JSON", providertest.NotJSON, vitrine.ErrUpstream, "wrong_service", 0, cents(1)},
+		{"a picture where JSON was asked for", providertest.Status(200, "image/png", "\x89PNG"), vitrine.ErrUpstream, "other_kind", 0, cents(1)},
 		{"garbage", providertest.Garbage, vitrine.ErrUpstream, "bad_answer", 0, 0},
 		{"cut", providertest.Cut, vitrine.ErrUpstream, "cut_answer", 0, cents(1)},
 		{"a picture without end", providertest.Endless, vitrine.ErrUpstream, "", 0, cents(1)},
@@ -121,7 +122,7 @@ func TestChargedBeforeItFailed(t *testing.T) {
 			if b := h.balance("all"); b.Spent != tt.spent || b.Debt != tt.debt || b.Reserved != 0 {
 				t.Errorf("balance %+v", b)
 			}
-			if log := h.of(by.Request); len(log) != 2 || log[1].Cost != tt.spent || (log[1].Alert == "budget_debt") != (tt.debt > 0) {
+			if log := h.of(by.Request); len(log) != 2 || log[1].Cost != tt.spent || log[1].Raised("budget_debt") != (tt.debt > 0) {
 				t.Errorf("the log has %+v", log)
 			}
 		})
@@ -185,7 +186,7 @@ func TestDiskFails(t *testing.T) {
 	if b := h.balance("all"); b.Spent != cents(1) || b.Reserved != 0 {
 		t.Errorf("balance %+v", b)
 	}
-	if log := h.of(by.Request); len(log) != 2 || log[1].Alert != "paid_image_lost" {
+	if log := h.of(by.Request); len(log) != 2 || !log[1].Raised("paid_image_lost") {
 		t.Errorf("the log has %+v", log)
 	}
 }

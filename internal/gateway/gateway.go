@@ -79,6 +79,9 @@ type Gateway struct {
 	late  chan *generation // paid for, and not kept yet
 	rates rates
 	busy  underway
+	shown room // of previews
+
+	secrets secrets
 
 	patience time.Duration   // how long a request waits for a place
 	pause    []time.Duration // between attempts to keep

@@ -32,7 +32,7 @@ type generation struct {
 	n                      int
 	size, format, response string // as settled
 
-	service provider.Provider
+	service line
 	ask     provider.Request
 	views   []*vault.View // of sources, to be closed
 
@@ -46,8 +46,10 @@ type generation struct {
 	result provider.Result
 	made   []picture // what came whole
 	bill   settlement
-	answer *Answer
-	held   bool // handed to Run, which keeps it later
+	// balances are those of the settlement, once it stands.
+	balances []vitrine.Balance
+	answer   *Answer
+	held     bool // handed to Run, which keeps it later
 }
 
 // grace is how long after the longest call a reservation still waits to be
@@ -97,6 +99,9 @@ func (g *Gateway) Generate(ctx context.Context, by access.Caller, r *Request) (*
 	}
 	// Paid for is paid for: the client may go, the image is kept.
 	ctx = context.WithoutCancel(ctx)
+	if m.Stream != nil && m.Stream.Begun != nil {
+		m.Stream.Begun()
+	}
 	result, err := g.call(ctx, m)
 	if err := g.inspect(m, result, err); err != nil {
 		return nil, g.fail(ctx, m, err)
@@ -173,7 +178,9 @@ func (g *Gateway) begin(ctx context.Context, m *generation, t *access.Ticket) er
 }
 
 // reservationOf is an id that leads back to the request, for the sweep.
-func reservationOf(request string) string { return request + "/" + rand.Text() }
+func reservationOf(request string) string { return reservationPrefix(request) + rand.Text() }
+
+func reservationPrefix(request string) string { return request + "/" }
 
 // close lets go of the sources. Drafts are not its business: inspect ended what
 // cannot be kept, and the others live until the answer is closed.

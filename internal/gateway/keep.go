@@ -97,7 +97,7 @@ func (m *generation) entry() *vitrine.Entry {
 		note(e, failureText(broken))
 		var up *provider.Error
 		if errors.As(broken, &up) && up.Code == provider.CodeNotKept {
-			e.Alert = "paid_image_lost"
+			e.Raise("paid_image_lost")
 		}
 	}
 	return e
@@ -109,15 +109,20 @@ func (m *generation) end(tx *store.Tx, e *vitrine.Entry) error {
 	if m.bill.release {
 		return known(tx.Release(m.reservation))
 	}
-	alerts, err := tx.Settle(m.reservation, m.bill.cost)
+	settled, err := tx.Settle(m.reservation, m.bill.cost)
+	swept := errors.Is(err, vitrine.ErrNotFound)
 	if err := known(err); err != nil {
 		return err
 	}
-	alarm(e, alerts, max(0, m.bill.cost-m.reserved))
+	m.balances = settled.Balances
+	alarm(e, settled.Alerts, max(0, m.bill.cost-m.reserved))
 	u := &store.UsageRow{Time: m.at, Principal: m.by.Principal, Project: m.deployment.Project, Model: m.deployment.Model,
 		EndUser: m.by.EndUser, Images: len(m.made), Cost: m.bill.cost, Request: m.by.Request}
 	if m.by.Key {
 		u.Key = m.by.Credential
+	}
+	if swept { // which counted what was set aside
+		u.Cost = 0
 	}
 	return tx.PutUsage(u)
 }
@@ -183,10 +188,14 @@ type leftover struct {
 	source string
 }
 
-// left is what the budgets hold now. The images are paid for and kept, so a
-// failing look-up only leaves the number out.
+// left is what the budgets hold after the settlement; where that was not ours,
+// what they hold now. The images are paid for and kept, so a failing look-up only
+// leaves the number out.
 func (g *Gateway) left(ctx context.Context, m *generation) leftover {
-	all, err := g.balances(ctx, m.allowances, m.at)
+	all, err := ofAllowances(m.allowances, m.at, m.balances), error(nil)
+	if m.balances == nil {
+		all, err = g.balances(ctx, m.allowances, m.at)
+	}
 	least := tightest(all)
 	if err != nil || least == nil {
 		return leftover{source: dollars}

@@ -107,7 +107,7 @@ func (m *move) change(now *rbac.Policy) (*vitrine.ChangeSet, func(*store.Tx) err
 		case m.secret != "":
 			c.Origin = m.origin
 		case there && !moved:
-			c.Origin = was.Origin
+			c.Origin, c.PreviousUntil = was.Origin, was.PreviousUntil
 		default:
 			c.Origin, bare = "", !there
 		}

@@ -12,6 +12,7 @@ import (
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/provider/providertest"
 	"vitrine.dev/vitrine/internal/store/storetest"
+	"vitrine.dev/vitrine/internal/vault"
 )
 
 // TestIdempotency: the same key with the same request is paid once.
@@ -46,7 +47,7 @@ func TestIdempotency(t *testing.T) {
 		}
 
 		// Rights are asked anew.
-		if err := h.vault.Delete(t.Context(), anew(h.Alice), a.ID); err == nil {
+		if _, err := h.vault.Delete(t.Context(), anew(h.Alice), a.ID, vault.Deleting{}); err == nil {
 			t.Error("an owner deleted an image that she cannot open")
 		}
 		h.put(&vitrine.Binding{ID: "ann-0", Role: "junior", Principal: "ann", Scope: "other"})

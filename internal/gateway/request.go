@@ -26,6 +26,8 @@ type Request struct {
 	// Extra are further fields by name; which are known depends on the service.
 	Extra map[string]json.RawMessage
 
+	Stream *Stream // nil where nobody follows it
+
 	IdempotencyKey string
 	BodyHash       string // of the whole request, to know it again by
 }

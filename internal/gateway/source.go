@@ -19,6 +19,9 @@ func (g *Gateway) open(ctx context.Context, m *generation, d vitrine.Decision) e
 		Model: cmp.Or(m.deployment.Upstream, m.deployment.Model), Prompt: m.Prompt, N: m.n,
 		Size: m.size, Quality: m.Quality, Format: m.format, Extra: m.Extra,
 	}
+	if m.Stream != nil {
+		m.ask.Previews = m.Stream.Previews
+	}
 	if m.by.EndUser != "" {
 		h := g.users.Derive(string(m.deployment.Provider)).Mac([]byte(m.by.EndUser))
 		m.ask.EndUser = fmt.Sprintf("%x", h[:16])

@@ -23,7 +23,7 @@ const (
 )
 
 // Run sweeps until ctx is done: reservations that nobody settled count as
-// spent, old replies are forgotten. It also keeps what Generate could not.
+// spent, retired secrets end, old replies are forgotten. It also keeps what Generate could not.
 func (g *Gateway) Run(ctx context.Context) error {
 	pause := lateSoonest
 	sweep, late := time.NewTicker(sweepEvery), time.NewTimer(pause)
@@ -66,7 +66,8 @@ func (g *Gateway) keepLate(ctx context.Context) error {
 	return nil
 }
 
-// sweep forfeits reservations past their time and forgets old replies.
+// sweep forfeits reservations past their time, ends retired secrets and forgets
+// old replies.
 func (g *Gateway) sweep(ctx context.Context) error {
 	for {
 		ids, err := g.store.ExpiredReservations(ctx, g.now(), sweepBatch)
@@ -82,6 +83,9 @@ func (g *Gateway) sweep(ctx context.Context) error {
 			break
 		}
 	}
+	if err := g.retire(ctx); err != nil {
+		return err
+	}
 	before := g.now().Add(-keepReplies)
 	return g.store.Maintain(ctx, func(tx *store.Tx) error { return tx.SweepReplies(before) })
 }
@@ -95,18 +99,45 @@ func (g *Gateway) forfeit(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("sweep reservation %s: %w", id, err)
 	}
+	used, err := g.unknownUse(ctx, request)
+	if err != nil {
+		return refuse(ctx, t, err)
+	}
 	e := t.Entry()
 	e.Outcome, e.Code, e.Alert = vitrine.Broken, "outcome_unknown", "outcome_unknown"
 	note(e, "the outcome of this request is not known; what was reserved counts as spent")
 	_, err = t.Spend(ctx, func(tx *store.Tx) error {
-		alerts, err := tx.Forfeit(id)
-		if err == nil {
-			alarm(e, alerts, 0)
+		settled, err := tx.Forfeit(id)
+		if err != nil {
+			return err
 		}
-		return err
+		alarm(e, settled.Alerts, 0)
+		if used == nil {
+			return nil
+		}
+		e.Cost, e.Model = used.Cost, used.Model
+		return tx.PutUsage(used)
 	})
 	if errors.Is(err, vitrine.ErrNotFound) {
 		return nil // another node was faster
 	}
 	return err
+}
+
+// unknownUse is the use of a request of which nobody knows what came, from the
+// entry that it began with: no images, and all that was set aside. nil where the
+// log has no such entry.
+func (g *Gateway) unknownUse(ctx context.Context, request string) (*store.UsageRow, error) {
+	entries, err := g.store.Entries(ctx, store.EntryQuery{After: -1, Request: request})
+	if err != nil {
+		return nil, fmt.Errorf("entries of request %s: %w", request, err)
+	}
+	for _, e := range entries {
+		project, model, ok := vitrine.SplitDeployment(e.Resource)
+		if ok && e.Kind == vitrine.KindDeployment && e.Outcome == vitrine.Allowed && e.Cost > 0 {
+			return &store.UsageRow{Time: e.Time, Principal: e.Actor, Project: project, Key: e.Credential, Model: model,
+				EndUser: e.Personal.EndUser, Cost: e.Cost, Request: request}, nil
+		}
+	}
+	return nil, nil
 }

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/provider/providertest"
+	"vitrine.dev/vitrine/internal/store"
 	"vitrine.dev/vitrine/internal/store/storetest"
 )
 
@@ -45,8 +47,12 @@ func TestCrash(t *testing.T) {
 			t.Errorf("after its time: %+v", b)
 		}
 		log := h.of(by.Request)
-		if len(log) != 2 || log[1].Outcome != vitrine.Broken || log[1].Code != "outcome_unknown" || log[1].Actor != "system" || log[1].Alert == "" {
+		if len(log) != 2 || log[1].Outcome != vitrine.Broken || log[1].Code != "outcome_unknown" || log[1].Actor != "system" || log[1].Alert == "" || log[1].Cost != cents(1) {
 			t.Errorf("the log has %+v", log)
+		}
+		use, err := h.Usage(t.Context(), h.person("acc", "accountant"), store.UsageQuery{By: "principal"})
+		if want := []store.UsageSum{{Group: "ann", Cost: cents(1), Requests: 1}}; err != nil || !slices.Equal(use, want) {
+			t.Errorf("usage %+v, %v; want %+v", use, err, want)
 		}
 	})
 }
@@ -108,16 +114,20 @@ func TestKeptLater(t *testing.T) {
 		if err := h.KeepLate(t.Context()); err == nil || h.Late() != 1 {
 			t.Errorf("got %v with %d to be kept while the store is broken", err, h.Late())
 		}
+		broken.mend()
 		if swept {
 			h.Clock.Advance(time.Hour)
 			h.sweep()
 		}
-		broken.mend()
 		if err := h.KeepLate(t.Context()); err != nil || h.Late() != 0 {
 			t.Fatalf("got %v with %d to be kept", err, h.Late())
 		}
 		if b := h.balance("all"); b.Spent != cents(1) || b.Reserved != 0 {
 			t.Errorf("balance %+v", b)
+		}
+		use, err := h.Usage(t.Context(), h.person("acc", "accountant"), store.UsageQuery{})
+		if err != nil || len(use) != 1 || use[0].Images != 1 || use[0].Cost != cents(1) {
+			t.Errorf("usage %+v, %v; want one image, paid once", use, err)
 		}
 		a := h.make(h.ann, r)
 		if !a.Replayed || len(a.Images) != 1 || h.up.Count() != 1 {

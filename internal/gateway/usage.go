@@ -153,9 +153,8 @@ func (g *Gateway) PayDebt(ctx context.Context, by access.Caller, budget vitrine.
 }
 
 // Usage sums up what was made and spent, as far as the caller may see: in the
-// whole organization, or in the projects where it holds usage.view. Sums hold
-// what was settled; what was reserved by a process that died counts in budgets
-// only.
+// whole organization, or in the projects where it holds usage.view. What was spent
+// on a call of which nobody knows what came counts with no images.
 func (g *Gateway) Usage(ctx context.Context, by access.Caller, q store.UsageQuery) ([]store.UsageSum, error) {
 	_, seen, t, err := g.guard.Views(ctx, by, []access.View{
 		{Kind: vitrine.KindOrganization, Permission: vitrine.UsageView}, {Kind: vitrine.KindProject, Permission: vitrine.UsageView},
