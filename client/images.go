@@ -17,6 +17,10 @@ import (
 type Image struct {
 	vitrine.Image
 	Sees vitrine.Rendition `json:"sees,omitempty"` // original or masked
+
+	Expires time.Time         `json:"expires,omitzero"`  // when its dataset's retention deletes it
+	Hold    vitrine.ID        `json:"hold,omitempty"`    // a legal hold that keeps it
+	Deleted *vitrine.Deletion `json:"deleted,omitempty"` // in lists of deleted images
 }
 
 // Upload is what stands beside a picture that is uploaded.
@@ -51,6 +55,7 @@ type ImageQuery struct {
 	Project, Dataset vitrine.ID
 	Category         vitrine.Category
 	Tier             vitrine.Tier
+	Deleted          bool   // those that were deleted and that the caller may restore
 	After            string // of the page before
 	Limit            int
 }
@@ -68,6 +73,9 @@ func (c *Client) ImagePage(ctx context.Context, iq ImageQuery) (images []Image, 
 	}
 	if iq.Limit > 0 {
 		q.Set("limit", strconv.Itoa(iq.Limit))
+	}
+	if iq.Deleted {
+		q.Set("deleted", "true")
 	}
 	var out struct {
 		Images []Image `json:"images"`
@@ -152,11 +160,6 @@ func (c *Client) Classify(ctx context.Context, id vitrine.ID, tier vitrine.Tier,
 	return out, c.do(ctx, call{method: "PUT", path: to("images", string(id), "tier"), in: in}, out)
 }
 
-// DeleteImage deletes an image and destroys its key.
-func (c *Client) DeleteImage(ctx context.Context, id vitrine.ID) error {
-	return c.do(ctx, call{method: "DELETE", path: to("images", string(id))}, nil)
-}
-
 // Link shows an image to whoever has it, until it ends.
 type Link struct {
 	ID        vitrine.ID        `json:"id"`
@@ -223,8 +226,7 @@ type GeneratedImage struct {
 	RevisedPrompt string     `json:"revised_prompt,omitempty"`
 }
 
-// Generate generates images through the OpenAI door.
-func (c *Client) Generate(ctx context.Context, g Generation) (*Generated, error) {
+func (g *Generation) header() http.Header {
 	h := http.Header{}
 	for name, value := range map[string]string{
 		"X-Vitrine-Dataset": string(g.Dataset), "OpenAI-Project": string(g.Project), "Idempotency-Key": g.IdempotencyKey,
@@ -233,6 +235,11 @@ func (c *Client) Generate(ctx context.Context, g Generation) (*Generated, error)
 			h.Set(name, value)
 		}
 	}
+	return h
+}
+
+// Generate generates images through the OpenAI door.
+func (c *Client) Generate(ctx context.Context, g Generation) (*Generated, error) {
 	var out struct {
 		Data []struct {
 			B64           []byte `json:"b64_json"`
@@ -242,7 +249,7 @@ func (c *Client) Generate(ctx context.Context, g Generation) (*Generated, error)
 		Cost      float64  `json:"cost"`
 		Remaining *float64 `json:"remainingBalance"`
 	}
-	resp, err := c.send(ctx, call{method: "POST", path: "//v1/images/generations", in: g, header: h})
+	resp, err := c.send(ctx, call{method: "POST", path: "//v1/images/generations", in: g, header: g.header()})
 	if err != nil {
 		return nil, err
 	}

@@ -116,6 +116,71 @@ func (c *Client) Checkpoint(ctx context.Context) (*Checkpoint, error) {
 	return out, c.do(ctx, call{method: "GET", path: "/log/checkpoint"}, out)
 }
 
+// Inclusion proves that an entry stands in the log of a checkpoint.
+type Inclusion struct {
+	Origin     string   `json:"origin"`
+	Index      int64    `json:"index"`
+	Leaf       []byte   `json:"leaf"`
+	Path       [][]byte `json:"path"` // RFC 6962 §2.1.1
+	Checkpoint string   `json:"checkpoint"`
+}
+
+// Inclusion proves that an entry stands in the log of the checkpoint of a size;
+// 0 is the newest. Whoever gets it verifies it: this is the server's word.
+func (c *Client) Inclusion(ctx context.Context, index, size int64) (*Inclusion, error) {
+	q := url.Values{"index": {strconv.FormatInt(index, 10)}, "size": {strconv.FormatInt(size, 10)}}
+	out := new(Inclusion)
+	return out, c.do(ctx, call{method: "GET", path: "/log/proof/inclusion", query: q}, out)
+}
+
+// Consistency proves that the log of a checkpoint continues that of an earlier
+// one.
+type Consistency struct {
+	Origin string   `json:"origin"`
+	From   string   `json:"from"` // checkpoints
+	To     string   `json:"to"`
+	Path   [][]byte `json:"path"` // RFC 6962 §2.1.2
+}
+
+// Consistency proves that the checkpoint of a size continues that of a smaller
+// one; to 0 is the newest.
+func (c *Client) Consistency(ctx context.Context, from, to int64) (*Consistency, error) {
+	q := url.Values{"from": {strconv.FormatInt(from, 10)}, "to": {strconv.FormatInt(to, 10)}}
+	out := new(Consistency)
+	return out, c.do(ctx, call{method: "GET", path: "/log/proof/consistency", query: q}, out)
+}
+
+// ProofQuery says what to prove: what happened to one thing, or one entry.
+type ProofQuery struct {
+	Resource vitrine.ID
+	Entry    int64 // where Resource is ""
+	From     int64 // also that the log continues the checkpoint of this size; 0 does not ask
+}
+
+// ProveLog writes a proof file, for verifying offline. What was written before
+// an error is none.
+func (c *Client) ProveLog(ctx context.Context, pq ProofQuery, w io.Writer) (int64, error) {
+	q := url.Values{}
+	if pq.Resource != "" {
+		q.Set("resource", string(pq.Resource))
+	} else {
+		q.Set("entry", strconv.FormatInt(pq.Entry, 10))
+	}
+	if pq.From > 0 {
+		q.Set("from", strconv.FormatInt(pq.From, 10))
+	}
+	resp, err := c.send(ctx, call{method: "GET", path: "/log/proof", query: q})
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close() // only read
+	n, err := io.Copy(w, resp.Body)
+	if err != nil {
+		return n, fmt.Errorf("proof file: %w", c.unreachable(err))
+	}
+	return n, nil
+}
+
 // decode reads an answer's JSON and closes it.
 func decode(resp *http.Response, out any) error {
 	defer resp.Body.Close() // read to its end, or of no more use

@@ -114,6 +114,21 @@ func (c *Client) PutProvider(ctx context.Context, p *vitrine.Provider, cred *New
 	return c.change(ctx, call{method: "PUT", path: to("providers", string(p.ID)), in: in}, nil)
 }
 
+// RotateCredential gives a provider's credential a new secret. The earlier one
+// helps out for the overlap where the provider does not know the new one; until
+// is when that ends.
+func (c *Client) RotateCredential(ctx context.Context, id vitrine.ID, secret vitrine.Secret, overlap time.Duration) (revision int64, until time.Time, err error) {
+	in := struct {
+		Secret  string           `json:"secret"`
+		Overlap vitrine.Duration `json:"overlap,omitempty"`
+	}{secret.Reveal(), vitrine.Duration(overlap)}
+	var out struct {
+		Until time.Time `json:"previous_until"`
+	}
+	revision, err = c.change(ctx, call{method: "POST", path: to("credentials", string(id), "rotate"), in: in}, &out)
+	return revision, out.Until, err
+}
+
 // TestProvider asks a provider for its models and what it takes for them.
 func (c *Client) TestProvider(ctx context.Context, id vitrine.ID) ([]vitrine.Offered, error) {
 	var out struct {

@@ -302,7 +302,7 @@ func (w *wreck) delete(ctx context.Context, c *client.Client) {
 	if id == "" {
 		return
 	}
-	err := c.DeleteImage(ctx, id)
+	_, err := c.DeleteImage(ctx, id, client.Deleting{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.deleting[id] = err == nil

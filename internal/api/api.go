@@ -29,6 +29,7 @@ import (
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/audit"
+	"vitrine.dev/vitrine/internal/backup"
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/policy"
@@ -56,6 +57,7 @@ type Config struct {
 	Vault     *vault.Vault
 	Gateway   *gateway.Gateway
 	Log       *audit.Log
+	Backups   *backup.Backups
 	// Store keeps answers under idempotency keys; nothing else here touches it.
 	Store *store.Store
 	// PublicURL is the address that callers know this system by; links begin
@@ -72,6 +74,7 @@ type API struct {
 	huma    huma.API
 	bodies  *web.Bodies
 	routes  []Route
+	adding  Route // to huma, which passes on nothing of it but a path
 	handler http.Handler
 }
 
@@ -94,8 +97,8 @@ type Route struct {
 
 // New makes the front.
 func New(c Config) (*API, error) {
-	if c.Door == nil || c.Guard == nil || c.Policies == nil || c.Directory == nil || c.Vault == nil || c.Gateway == nil || c.Log == nil || c.Store == nil {
-		return nil, errors.New("api: Door, Guard, Policies, Directory, Vault, Gateway, Log and Store are needed")
+	if c.Door == nil || c.Guard == nil || c.Policies == nil || c.Directory == nil || c.Vault == nil || c.Gateway == nil || c.Log == nil || c.Backups == nil || c.Store == nil {
+		return nil, errors.New("api: Door, Guard, Policies, Directory, Vault, Gateway, Log, Backups and Store are needed")
 	}
 	if c.PublicURL = strings.TrimSuffix(c.PublicURL, "/"); c.PublicURL != "" {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Scheme == "" || u.Host == "" {
@@ -115,6 +118,7 @@ func New(c Config) (*API, error) {
 	a.bytes()
 	a.spending()
 	a.log()
+	a.backup()
 	if err := a.document(); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
@@ -162,7 +166,7 @@ func add[I, O any](a *API, route Route, fn func(context.Context, access.Caller, 
 	if status == 0 {
 		status = http.StatusOK
 	}
-	a.routes = append(a.routes, route)
+	a.adding = route
 	huma.Register(a.huma, a.operation(route, status), func(ctx context.Context, in *I) (*O, error) {
 		q := requestOf(ctx)
 		out, err := fn(ctx, q.by, in)
@@ -184,6 +188,9 @@ func (a *API) operation(route Route, status int) huma.Operation {
 		Security: []map[string][]string{{"key": {}}},
 	}
 	op.Errors = append(op.Errors, route.errors...)
+	if route.tag == "images" { // one may be damaged in storage, which is told to who may see it
+		op.Errors = append(op.Errors, http.StatusInternalServerError)
+	}
 	if route.Permission != "" {
 		op.Description = "Needs " + string(route.Permission) + "."
 	}
@@ -206,10 +213,9 @@ func operationID(route Route) string {
 // adapter.
 type routed struct{ a *API }
 
-// HandleFunc registers the route that was added last.
+// HandleFunc registers the route that is being added.
 func (m routed) HandleFunc(_ string, next func(http.ResponseWriter, *http.Request)) {
-	route := m.a.routes[len(m.a.routes)-1]
-	m.a.mux.HandleFunc(route.Method+" "+route.Pattern, m.a.identified(route, m.a.json(route, next)))
+	m.a.serve(m.a.adding, m.a.identified(m.a.adding, m.a.json(m.a.adding, next)))
 }
 
 // ServeHTTP implements humago.Mux.
@@ -217,17 +223,22 @@ func (m routed) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.a.mux.Serv
 
 // plain registers a route that reads and writes bytes itself.
 func (a *API) plain(route Route, fn func(http.ResponseWriter, *http.Request, access.Caller) error) {
-	a.routes = append(a.routes, route)
-	if route.Public != "" {
-		a.mux.HandleFunc(route.Method+" "+route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := fn(w, r, a.Door.Stranger(w, r)); err != nil {
-				web.Drain(w, r)
-				a.fail(w, r, err)
-			}
-		})
+	if route.Public == "" {
+		a.serve(route, a.identified(route, fn))
 		return
 	}
-	a.mux.HandleFunc(route.Method+" "+route.Pattern, a.identified(route, fn))
+	a.serve(route, func(w http.ResponseWriter, r *http.Request) {
+		if err := fn(w, r, a.Door.Stranger(w, r)); err != nil {
+			web.Drain(w, r)
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// serve is where every route comes to be: what is served stands in the list.
+func (a *API) serve(route Route, h http.HandlerFunc) {
+	a.routes = append(a.routes, route)
+	a.mux.HandleFunc(route.Method+" "+route.Pattern, h)
 }
 
 // identified finds out who asks, and says what was wrong.

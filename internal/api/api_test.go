@@ -13,6 +13,7 @@ import (
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/api"
 	"vitrine.dev/vitrine/internal/audit"
+	"vitrine.dev/vitrine/internal/backup"
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/policy"
@@ -33,7 +34,7 @@ func hollow(t *testing.T) *api.API {
 	}
 	a, err := api.New(api.Config{
 		Door: door, Guard: guard, Policies: new(policy.Policies), Directory: directory, Vault: new(vault.Vault),
-		Gateway: new(gateway.Gateway), Log: new(audit.Log), Store: new(store.Store), PublicURL: "https://vitrine.example/",
+		Gateway: new(gateway.Gateway), Log: new(audit.Log), Backups: new(backup.Backups), Store: new(store.Store), PublicURL: "https://vitrine.example/",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +158,11 @@ func TestDocumentNamesTheHeaders(t *testing.T) {
 	}
 	want := map[string][]string{
 		"If-None-Match":   {"get /images/{id}", "get /images/{id}/content", "get /objects/{kind}/{id}"},
-		"Idempotency-Key": {"post /images", "post /images/{id}/links", "post /keys", "post /keys/{id}/rotate", "post /principals", "post /sessions"},
+		"Idempotency-Key": {"post /holds", "post /images", "post /images/{id}/links", "post /keys", "post /keys/{id}/rotate", "post /principals", "post /sessions"},
 		"If-Match": {
 			"delete /groups/{id}/members/{member}", "delete /images/{id}", "delete /keys/{id}", "delete /objects/{kind}/{id}", "delete /principals/{id}",
 			"delete /sessions/{id}/roles/{role}",
-			"patch /images/{id}", "post /images/{id}/links", "post /keys/{id}/rotate", "post /principals/{id}/disable", "post /principals/{id}/enable",
+			"patch /images/{id}", "post /credentials/{id}/rotate", "post /images/{id}/links", "post /images/{id}/restore", "post /keys/{id}/rotate", "post /principals/{id}/disable", "post /principals/{id}/enable",
 			"put /groups/{id}/members/{member}", "put /images/{id}/tier", "put /objects/{kind}/{id}", "put /principals/{id}", "put /providers/{id}",
 			"put /sessions/{id}/roles/{role}",
 		},

@@ -8,8 +8,10 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,8 +62,8 @@ func (a *API) describe(route Route, in, out string, query ...string) {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: "Range", In: "header", Schema: &huma.Schema{Type: huma.TypeString}})
 		op.Responses[fmt.Sprint(http.StatusPartialContent)] = &huma.Response{Description: http.StatusText(http.StatusPartialContent), Content: answer}
 	}
-	if strings.Contains(route.Pattern, "{id}") {
-		op.Parameters = append(op.Parameters, &huma.Param{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
+	for _, m := range inPath.FindAllStringSubmatch(route.Pattern, -1) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}})
 	}
 	for _, name := range query {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "query", Schema: &huma.Schema{Type: huma.TypeString}})
@@ -72,6 +74,9 @@ func (a *API) describe(route Route, in, out string, query ...string) {
 	}
 	a.huma.OpenAPI().AddOperation(&op)
 }
+
+// inPath finds the parameters of a pattern.
+var inPath = regexp.MustCompile(`\{(\w+)(?:\.\.\.)?\}`)
 
 func (a *API) upload(w http.ResponseWriter, r *http.Request, by access.Caller) error {
 	act := access.Act{Permission: vitrine.ImageCreate, Op: "upload"}
@@ -244,3 +249,17 @@ func (p *patient) Write(b []byte) (int, error) {
 	}
 	return p.to.Write(b)
 }
+
+// ReadFrom implements io.ReaderFrom: a picture is sent in steps as long as those
+// in which it is unsealed.
+func (p *patient) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := steps.Get().(*[step]byte)
+	defer steps.Put(buf)
+	defer func() { clear(buf[:min(n, step)]) }()
+	return io.CopyBuffer(struct{ io.Writer }{p}, r, buf[:])
+}
+
+// step is how much of a picture is sent at once.
+const step = 256 << 10
+
+var steps = sync.Pool{New: func() any { return new([step]byte) }}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/api"
 	"vitrine.dev/vitrine/internal/audit"
+	"vitrine.dev/vitrine/internal/backup"
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/identity/identitytest"
@@ -50,7 +52,7 @@ func newHouse(t *testing.T, perMinute int) *house {
 		t.Fatal(err)
 	}
 	h.api, err = api.New(api.Config{
-		Door: door, Guard: s.Guard, Policies: s.Policies, Directory: s.Directory, Vault: new(vault.Vault), Gateway: new(gateway.Gateway), Log: h.log, Store: s.Store,
+		Door: door, Guard: s.Guard, Policies: s.Policies, Directory: s.Directory, Vault: new(vault.Vault), Gateway: new(gateway.Gateway), Log: h.log, Backups: new(backup.Backups), Store: s.Store,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,8 @@ func (h *house) person(id vitrine.ID, bindings ...vitrine.Binding) {
 type reply struct {
 	status int
 	header http.Header
-	body   []byte
+	body   []byte // without space around it
+	raw    []byte
 }
 
 func (r *reply) json(t *testing.T, v any) {
@@ -123,5 +126,7 @@ func (h *house) do(method, path, as, body string, headers ...string) *reply {
 	if err != nil {
 		h.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return &reply{resp.StatusCode, resp.Header, bytes.TrimSpace(text)}
+	return &reply{resp.StatusCode, resp.Header, bytes.TrimSpace(text), text}
 }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -166,8 +166,7 @@ func (a *API) document() error {
 		text       []byte
 	}{{"openapi.json", "application/openapi+json", text}, {"openapi.yaml", "application/openapi+yaml", yaml}} {
 		route := Route{Method: "GET", Pattern: prefix + "/" + d.name, Public: why, Summary: "This description"}
-		a.routes = append(a.routes, route)
-		a.mux.HandleFunc(route.Method+" "+route.Pattern, func(w http.ResponseWriter, _ *http.Request) {
+		a.serve(route, func(w http.ResponseWriter, _ *http.Request) {
 			(&held{header: w.Header(), status: http.StatusOK, kind: d.kind, body: *bytes.NewBuffer(d.text)}).send(w)
 		})
 	}

@@ -41,11 +41,7 @@ func (a *API) images() {
 		}) (*tagged[vitrine.Image], error) {
 			return taggedImage(a.Vault.Classify(ctx, by, vitrine.ID(in.ID), in.Body.Tier, in.Body.Reason))
 		})
-	gone := route("DELETE", "", vitrine.ImageDelete, "Delete an image and destroy its key", "delete")
-	gone.status = 204
-	add(a, gone, func(ctx context.Context, by access.Caller, in *ByID) (*none, error) {
-		return &none{}, a.Vault.Delete(ctx, by, vitrine.ID(in.ID))
-	})
+	a.deletions(route)
 	a.links()
 }
 
@@ -60,10 +56,11 @@ func (a *API) imageList() {
 			Dataset  string `query:"dataset"`
 			Category string `query:"category" enum:"training,reference,generated,evaluation,model-file,configuration"`
 			Tier     string `query:"tier" enum:"public,internal,confidential,restricted"`
+			Deleted  bool   `query:"deleted" doc:"Those instead that were deleted and that you may restore"`
 			After    string `query:"after" maxLength:"512"`
 			Limit    int    `query:"limit" minimum:"0" maximum:"1000"`
 		}) (*struct{ Body imagePage }, error) {
-			q := vault.Query{Project: vitrine.ID(in.Project), Dataset: vitrine.ID(in.Dataset), After: in.After, Limit: in.Limit}
+			q := vault.Query{Project: vitrine.ID(in.Project), Dataset: vitrine.ID(in.Dataset), Deleted: in.Deleted, After: in.After, Limit: in.Limit}
 			if err := q.Category.UnmarshalText([]byte(in.Category)); err != nil {
 				return nil, a.malformed(ctx, by, vitrine.Invalid("category", "category", sentence(err.Error())))
 			}

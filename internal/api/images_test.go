@@ -24,7 +24,7 @@ projects:
   renders:
     environment: staging
     datasets:
-      drafts: {category: reference, birth_tier: internal}
+      drafts: {category: reference, birth_tier: internal, restore_window: 7d}
       other: {category: reference, birth_tier: internal}
 people:
   ann: {email: ann@example.com}
@@ -32,7 +32,7 @@ people:
 roles:
   keeper:
     grants:
-      - permissions: [image.create, image.open, image.update, image.classify, image.delete, image.export]
+      - permissions: [image.create, image.open, image.update, image.classify, image.delete, image.hold, image.export]
         categories: [reference]
         tiers: <= confidential
   glancer:
@@ -90,7 +90,7 @@ func (g *gallery) do(method, path, as string, body []byte, headers ...string) *r
 	if err != nil {
 		g.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return &reply{resp.StatusCode, resp.Header, text}
+	return &reply{resp.StatusCode, resp.Header, text, text}
 }
 
 // picture is one of so many pixels a side.

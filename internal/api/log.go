@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -22,6 +23,8 @@ var (
 // log are the routes about the log.
 func (a *API) log() {
 	a.search()
+	a.proofs()
+	a.tiles()
 	type head struct {
 		Checkpoint string `json:"checkpoint" doc:"A signed note: keep it, and no earlier entry can be changed unseen"`
 		PublicKey  string `json:"public_key"`
@@ -29,14 +32,7 @@ func (a *API) log() {
 	}
 	add(a, Route{Method: "GET", Pattern: prefix + "/log/checkpoint", Summary: "The signed head of the log", tag: "log", op: "checkpoint"},
 		func(ctx context.Context, by access.Caller, _ *none) (*struct{ Body head }, error) {
-			t, err := a.Guard.Self(ctx, by, access.Act{Permission: vitrine.LogView, Op: "checkpoint", Resource: vitrine.Resource{Kind: vitrine.KindLog}})
-			if err != nil {
-				return nil, err
-			}
-			if _, err := t.Record(ctx); err != nil {
-				return nil, err
-			}
-			text, err := a.Log.Checkpoint(ctx)
+			text, err := a.head(ctx, by)
 			return &struct{ Body head }{head{text, a.Log.PublicKey(), a.Log.Origin()}}, err
 		})
 	follow := Route{Method: "GET", Pattern: prefix + "/log/follow", Permission: vitrine.LogView, Summary: "Entries as they come, a line of JSON each", tag: "log", op: "follow"}
@@ -45,6 +41,19 @@ func (a *API) log() {
 	export := Route{Method: "GET", Pattern: prefix + "/log/export", Permission: vitrine.LogExport, Summary: "The log with its proof, for verifying offline", tag: "log", op: "export"}
 	a.plain(export, a.export)
 	a.describe(export, "", ndjson, "from", "to")
+}
+
+// head signs the log and answers its checkpoint, which every live caller may
+// have: the more people hold one, the better.
+func (a *API) head(ctx context.Context, by access.Caller) (string, error) {
+	t, err := a.Guard.Self(ctx, by, access.Act{Permission: vitrine.LogView, Op: "checkpoint", Resource: vitrine.Resource{Kind: vitrine.KindLog}})
+	if err != nil {
+		return "", err
+	}
+	if _, err := t.Record(ctx); err != nil {
+		return "", err
+	}
+	return a.Log.Checkpoint(ctx)
 }
 
 const ndjson = "application/x-ndjson"
@@ -89,6 +98,7 @@ func (a *API) search() {
 type stream struct {
 	w     http.ResponseWriter
 	to    *web.Writer
+	kind  string // of its bytes; "" is lines of JSON
 	begun bool
 }
 
@@ -96,7 +106,7 @@ type stream struct {
 func (s *stream) Write(p []byte) (int, error) {
 	if !s.begun {
 		s.begun = true
-		s.w.Header().Set("Content-Type", ndjson)
+		s.w.Header().Set("Content-Type", cmp.Or(s.kind, ndjson))
 		s.w.WriteHeader(http.StatusOK)
 	}
 	return s.to.Write(p)

@@ -15,7 +15,7 @@ import (
 
 // at is a path of a route with something in its parameters.
 func at(pattern string) string {
-	return strings.NewReplacer("{id...}", "renders", "{id}", "x1", "{kind}", "project", "{member}", "x2", "{link}", "x3", "{token}", "x4").Replace(pattern)
+	return strings.NewReplacer("{id...}", "renders", "{id}", "x1", "{kind}", "project", "{member}", "x2", "{link}", "x3", "{token}", "x4", "{level}", "0", "{tile...}", "000").Replace(pattern)
 }
 
 // Nobody gets past any route without a key, whatever is wrong with it; and all

@@ -110,6 +110,33 @@ func (a *API) usage() {
 		})
 }
 
+func (a *API) rotation() {
+	type rotated struct {
+		ETag     string `header:"ETag"`
+		Revision int64  `header:"X-Vitrine-Revision"`
+		Body     struct {
+			Revision int64     `json:"revision" doc:"The policy revision that holds the change"`
+			Until    time.Time `json:"previous_until,omitzero" doc:"The earlier secret helps out until then, and is deleted after"`
+		}
+	}
+	add(a, Route{Method: "POST", Pattern: prefix + "/credentials/{id}/rotate", Permission: vitrine.ProviderEdit, Summary: "Give a provider's credential a new secret", tag: "providers", op: "rotate credential", versioned: true},
+		func(ctx context.Context, by access.Caller, in *struct {
+			ByID
+			Body struct {
+				Secret  string           `json:"secret" doc:"The new secret; sealed, bound to the base URL's origin, never shown again" maxLength:"8192"`
+				Overlap vitrine.Duration `json:"overlap,omitempty" doc:"How long the earlier secret helps out where the provider answers 401 to the new one: 1h"`
+			}
+		}) (*rotated, error) {
+			done, err := a.Gateway.RotateCredential(ctx, by, vitrine.ID(in.ID), vitrine.Secret(in.Body.Secret), time.Duration(in.Body.Overlap))
+			if err != nil {
+				return nil, err
+			}
+			out := &rotated{Revision: done.Revision}
+			out.Body.Revision, out.Body.Until = done.Revision, done.Until
+			return out, nil
+		})
+}
+
 func (a *API) providers() {
 	type newCredential struct {
 		ID       vitrine.ID   `json:"id"`
@@ -139,6 +166,7 @@ func (a *API) providers() {
 			}
 			return at(a.Gateway.PutProvider(ctx, by, &p, c, vitrine.Secret(in.Body.Secret)))
 		})
+	a.rotation()
 	type offers struct {
 		Models []vitrine.Offered `json:"models"`
 	}

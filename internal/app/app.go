@@ -23,7 +23,7 @@ import (
 
 	"vitrine.dev/vitrine/internal/access"
 	"vitrine.dev/vitrine/internal/audit"
-	"vitrine.dev/vitrine/internal/blob/fsblob"
+	"vitrine.dev/vitrine/internal/backup"
 	"vitrine.dev/vitrine/internal/config"
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/identity"
@@ -56,14 +56,19 @@ type App struct {
 	Vault     *vault.Vault
 	Gateway   *gateway.Gateway
 	Log       *audit.Log
+	Backups   *backup.Backups
 
 	config *config.Config
 	logger *slog.Logger
 	source *policy.Source
+	bucket *watched
 	ops    *ops.Ops
 	front  http.Handler
+	routes []Route
 	lock   *os.File
 	now    func() time.Time
+
+	restoring bool
 
 	stopStore context.CancelFunc
 	storeDone chan error
@@ -77,13 +82,14 @@ type Options struct {
 	// Initializing lets Open go on where there is no organization yet.
 	Initializing bool
 
-	locked bool // by who calls, who lets go of it
+	restoring bool // go on where a restore is under way
+	locked    bool // by who calls, who lets go of it
 }
 
 // Open builds the system on an initialized data directory. The store already
 // runs when it answers; everything else starts with Run. Close it.
 func Open(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
-	a := &App{config: c, logger: o.Logger, now: o.Now}
+	a := &App{config: c, logger: o.Logger, now: o.Now, restoring: o.restoring}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -142,6 +148,13 @@ func (a *App) openStore(ctx context.Context) (seal.Key, error) {
 // wrappedKey reads the wrapped installation key, or nil where there is none
 // yet. It is what the store is opened with, so it is read before.
 func (a *App) wrappedKey(ctx context.Context) ([]byte, error) {
+	_, unfinished, err := store.ReadMeta(ctx, databaseURL(a.config), store.Restoring)
+	if err != nil {
+		return nil, err
+	}
+	if unfinished && !a.restoring {
+		return nil, errors.New("a restore into this database was not finished: run `vitrine restore` again, which begins anew")
+	}
 	text, ok, err := store.ReadMeta(ctx, databaseURL(a.config), metaKey)
 	if err != nil || !ok {
 		return nil, err
@@ -171,15 +184,19 @@ func (a *App) build(ctx context.Context, key seal.Key) (err error) {
 	if a.Directory, err = identity.New(identity.Config{Policies: a.Policies, Guard: a.Guard, Store: a.Store, Now: a.now}); err != nil {
 		return err
 	}
-	bucket, err := fsblob.Open(filepath.Join(a.config.Data, "blobs"))
+	bucket, err := openBucket(ctx, a.config)
 	if err != nil {
 		return err
 	}
+	a.bucket = &watched{Bucket: bucket}
 	bounds := render.DefaultBounds()
 	if a.config.MaxUpload > 0 {
 		bounds.Bytes = a.config.MaxUpload
 	}
-	a.Vault, err = vault.New(vault.Config{Guard: a.Guard, Store: a.Store, Bucket: bucket, Seal: key, Bounds: bounds, Now: a.now, Logger: a.logger})
+	a.Vault, err = vault.New(vault.Config{
+		Guard: a.Guard, Store: a.Store, Bucket: a.bucket, Seal: key, Bounds: bounds, Now: a.now, Logger: a.logger,
+		Window: (*time.Duration)(&a.config.RestoreWindow),
+	})
 	if err != nil {
 		return err
 	}
@@ -191,6 +208,12 @@ func (a *App) build(ctx context.Context, key seal.Key) (err error) {
 		return err
 	}
 	if err := a.openLog(ctx, key); err != nil {
+		return err
+	}
+	a.Backups, err = backup.New(backup.Config{
+		Guard: a.Guard, Store: a.Store, Bucket: bucket, Log: a.Log, Seal: key, Program: Version(), Now: a.now,
+	})
+	if err != nil {
 		return err
 	}
 	return a.buildFronts()
@@ -214,9 +237,18 @@ func (a *App) openLog(ctx context.Context, key seal.Key) error {
 	if err != nil {
 		return err
 	}
+	mirror, err := mirrorOf(a.config)
+	if err != nil {
+		return err
+	}
+	hook, err := webhookOf(a.config)
+	if err != nil {
+		return err
+	}
 	a.Log, err = audit.New(audit.Config{
 		Store: a.Store, Guard: a.Guard, Signer: string(signer), Origin: origin,
-		Publish: a.config.Checkpoints, Every: time.Second, Now: a.now, Seal: key, Logger: a.logger,
+		Publish: a.config.Checkpoints, Mirror: mirror, Tiles: a.config.CheckpointsTiles, Webhook: hook,
+		Every: time.Second, Now: a.now, Seal: key, Logger: a.logger,
 	})
 	return err
 }
@@ -228,7 +260,7 @@ func (a *App) Run(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"policy", a.source.Run}, {"guard", a.Guard.Run}, {"identity", a.Directory.Run},
-		{"vault", a.Vault.Run}, {"gateway", a.Gateway.Run}, {"log", a.Log.Run}, {"ops", a.ops.Run},
+		{"vault", a.Vault.Run}, {"blobs", a.bucket.run}, {"gateway", a.Gateway.Run}, {"log", a.Log.Run}, {"ops", a.ops.Run},
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range loops {

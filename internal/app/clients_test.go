@@ -17,8 +17,10 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/ssestream"
 
 	"vitrine.dev/vitrine/internal/identity"
+	"vitrine.dev/vitrine/internal/provider/providertest"
 	"vitrine.dev/vitrine/internal/vitrinetest"
 )
 
@@ -109,6 +111,89 @@ func TestOfficialGoClient(t *testing.T) {
 	})
 }
 
+// The client follows a request as it follows OpenAI's, and raises what fails in
+// the middle.
+func TestOfficialGoClientStreams(t *testing.T) {
+	vitrinetest.Each(t, func(t *testing.T, database vitrinetest.Option) {
+		s, key := forClient(t, database)
+		c := openai.NewClient(option.WithBaseURL(s.URL+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(0))
+		stream := c.Images.GenerateStreaming(t.Context(), openai.ImageGenerateParams{Model: "hidream", Prompt: "a lighthouse at dusk", Size: "512x512", PartialImages: openai.Int(2)})
+		var picture []byte
+		previews := 0
+		for stream.Next() {
+			switch e := stream.Current().AsAny().(type) {
+			case openai.ImageGenPartialImageEvent:
+				previews++
+				if b := decodePNG(t, unbase64(t, e.B64JSON)); b.Dx() >= 512 || e.OutputFormat != "png" {
+					t.Errorf("preview %d: %d pixels wide, %s", e.PartialImageIndex, b.Dx(), e.OutputFormat)
+				}
+			case openai.ImageGenCompletedEvent:
+				picture = unbase64(t, e.B64JSON)
+				if e.Size != "512x512" || e.OutputFormat != "png" || e.CreatedAt == 0 || extra(t, e.RawJSON(), "cost") != 0.01 || extra(t, e.RawJSON(), "remainingBalance") != 0.09 {
+					t.Errorf("the last event is %.300s", e.RawJSON())
+				}
+			default:
+				t.Errorf("event %T", e)
+			}
+		}
+		if err := stream.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if b := decodePNG(t, picture); b.Dx() != 512 || previews > 2 {
+			t.Errorf("%d previews and a picture of %v", previews, b)
+		}
+
+		edit := c.Images.EditStreaming(t.Context(), openai.ImageEditParams{Model: "hidream", Prompt: "the same, at night", Size: "512x512", PartialImages: openai.Int(1),
+			Image: openai.ImageEditParamsImageUnion{OfFile: openai.File(bytes.NewReader(picture), "in.png", "image/png")}})
+		var night []byte
+		for edit.Next() {
+			if e, ok := edit.Current().AsAny().(openai.ImageEditCompletedEvent); ok {
+				night = unbase64(t, e.B64JSON)
+			}
+		}
+		if err := edit.Err(); err != nil || len(night) == 0 || bytes.Equal(night, picture) {
+			t.Errorf("the edit has %d bytes, %v", len(night), err)
+		}
+
+		refused := c.Images.GenerateStreaming(t.Context(), openai.ImageGenerateParams{Model: "secret-model", Prompt: "x"})
+		var e *openai.Error
+		if refused.Next() || !errors.As(refused.Err(), &e) || e.StatusCode != 403 || e.Code != "model_not_allowed" {
+			t.Errorf("another role's model: %v", refused.Err())
+		}
+	})
+}
+
+func TestOfficialGoClientHearsStreamFail(t *testing.T) {
+	up := providertest.NewUpstream(t)
+	s, key := forClient(t)
+	s.Apply(`
+providers:
+  fake: {kind: openai, base_url: "` + up.OpenAIBase() + `"}
+projects:
+  renders:
+    environment: staging
+    deployments:
+      gpt-image-2: {provider: fake, price: 0.01}
+roles:
+  streamer:
+    grants: [{permissions: [model.generate], models: [gpt-image-2]}]
+bindings:
+  - {role: streamer, principal: ann, scope: renders}
+`)
+	seen := make(chan struct{})
+	up.Script(providertest.Streamed(func(e *providertest.Events) { e.Preview(0); e.Wait(seen); e.Cut() }))
+	c := openai.NewClient(option.WithBaseURL(s.URL+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(0))
+	stream := c.Images.GenerateStreaming(t.Context(), openai.ImageGenerateParams{Model: "gpt-image-2", Prompt: "a lighthouse", PartialImages: openai.Int(1)})
+	if !stream.Next() {
+		t.Fatalf("no preview: %v", stream.Err())
+	}
+	close(seen)
+	var failed *ssestream.StreamError
+	if stream.Next() || !errors.As(stream.Err(), &failed) || !strings.Contains(failed.Message, "cut_answer") {
+		t.Errorf("after the preview: %v", stream.Err())
+	}
+}
+
 // Each refusal comes as the error type, status, code and field that the client
 // knows.
 func TestOfficialGoClientHearsRefusals(t *testing.T) {
@@ -169,7 +254,12 @@ type nodeSaw struct {
 		URL, Type, Cache string
 		Status           int
 	}
-	RefusedModel, BadSize, BadKey *nodeError
+	Stream struct {
+		Previews, Bytes int
+		PNG             string
+		Cost            float64
+	}
+	RefusedModel, BadSize, BadKey, RefusedStream *nodeError
 }
 
 type nodeError struct {
@@ -203,6 +293,9 @@ func TestOfficialNodeClient(t *testing.T) {
 	if saw.PNG != "PNG" || saw.Bytes < 1000 || saw.Edited < 1000 || saw.Cost != 0.01 || saw.RemainingBalance != 0.09 {
 		t.Errorf("generation and edit: %+v", saw)
 	}
+	if saw.Stream.PNG != "PNG" || saw.Stream.Bytes < 1000 || saw.Stream.Previews > 2 || saw.Stream.Cost != 0.01 {
+		t.Errorf("stream: %+v", saw.Stream)
+	}
 	if saw.Link.Status != http.StatusOK || saw.Link.Type != "image/png" || !strings.Contains(saw.Link.Cache, "no-store") || !strings.HasPrefix(saw.Link.URL, s.URL) {
 		t.Errorf("link: %+v", saw.Link)
 	}
@@ -212,6 +305,7 @@ func TestOfficialNodeClient(t *testing.T) {
 		want nodeError
 	}{
 		{"another role's model", saw.RefusedModel, nodeError{Name: "PermissionDeniedError", Status: 403, Code: "model_not_allowed", Param: "model"}},
+		{"another role's model, as a stream", saw.RefusedStream, nodeError{Name: "PermissionDeniedError", Status: 403, Code: "model_not_allowed", Param: "model"}},
 		{"a size that is none", saw.BadSize, nodeError{Name: "BadRequestError", Status: 400, Code: "invalid_size", Param: "size"}},
 		{"no key", saw.BadKey, nodeError{Name: "AuthenticationError", Status: 401, Code: "invalid_api_key"}},
 	} {
@@ -240,7 +334,12 @@ func generate(t *testing.T, c openai.Client, p openai.ImageGenerateParams, opts 
 
 func decode(t *testing.T, r *openai.ImagesResponse) []byte {
 	t.Helper()
-	b, err := base64.StdEncoding.DecodeString(r.Data[0].B64JSON)
+	return unbase64(t, r.Data[0].B64JSON)
+}
+
+func unbase64(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(b) == 0 {
 		t.Fatalf("b64_json of %d bytes: %v", len(b), err)
 	}

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vitrine.dev/vitrine/internal/blob"
 	"vitrine.dev/vitrine/internal/config"
 	"vitrine.dev/vitrine/internal/keys"
 	"vitrine.dev/vitrine/internal/rbac"
@@ -60,12 +62,15 @@ func Doctor(ctx context.Context, c *config.Config, o DoctorOptions) []Finding {
 		return all
 	}
 	defer a.Close() // only read; nothing to lose
+	all.add("blobs", blob.Probe(ctx, a.bucket), "a probe was written, read and removed where larger images lie", noBlobs)
 	e := &examination{App: a, progress: o.Progress}
 	if o.Quick {
 		all = append(all, e.glance(ctx)...)
 	} else {
 		all = append(all, e.run(ctx)...)
 	}
+	all = append(all, a.checkPublishing(ctx)...)
+	all = append(all, a.checkBackup(ctx))
 	p, err := a.source.Current()
 	if all.add("policy", err, "the policy can be used", "see the message") {
 		all = append(all, checkPolicy(p)...)
@@ -96,6 +101,9 @@ func doDir(err error, c *config.Config) string {
 
 // doOpen is what to do about what does not open.
 func doOpen(err error) string {
+	if errors.Is(err, errBlobs) {
+		return noBlobs
+	}
 	var op *net.OpError
 	var dns *net.DNSError
 	if errors.As(err, &op) || errors.As(err, &dns) {
@@ -121,7 +129,11 @@ func checkApart(c *config.Config) []Finding {
 	for _, at := range []struct{ check, path, why string }{
 		{"key apart from data", c.KeyFile, "whoever copies the data directory copies the key with it"},
 		{"checkpoints apart from data", c.Checkpoints, "whoever rewrites the log can rewrite its checkpoints"},
+		{"mirror apart from data", c.CheckpointsMirror, "whoever rewrites the log can rewrite its checkpoints"},
 	} {
+		if at.path == "" && at.check == "mirror apart from data" || strings.Contains(at.path, "://") {
+			continue // nobody asked for one, or it is on another machine
+		}
 		f := Finding{Check: at.check, State: "ok", Detail: at.path}
 		rel, err := filepath.Rel(c.Data, at.path)
 		switch {
@@ -129,6 +141,25 @@ func checkApart(c *config.Config) []Finding {
 			f.State, f.Detail, f.Do = "warning", "nowhere", "set it in the configuration"
 		case err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)):
 			f.State, f.Detail, f.Do = "warning", at.path+" lies inside the data directory: "+at.why, "move it and change the configuration"
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// checkPublishing tells how far checkpoints got where they are published beside
+// the directory.
+func (a *App) checkPublishing(ctx context.Context) []Finding {
+	places, err := a.Log.Published(ctx)
+	if err != nil {
+		return []Finding{{Check: "publishing", State: "error", Detail: err.Error()}}
+	}
+	var all []Finding
+	for _, p := range places {
+		f := Finding{Check: "publishing to the " + p.Place, State: "ok", Detail: fmt.Sprintf("the checkpoint of %d entries is there", p.Size)}
+		if !p.Since.IsZero() {
+			f.State, f.Do = "warning", "see the error; the log goes on meanwhile, and what is missing is published once it answers"
+			f.Detail = fmt.Sprintf("fails since %s, so nothing is there beyond %d entries: %s", p.Since.UTC().Format(time.RFC3339), p.Size, p.Error)
 		}
 		all = append(all, f)
 	}

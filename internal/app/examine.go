@@ -45,10 +45,16 @@ func (e *examination) run(ctx context.Context) []Finding {
 	n, err := e.images(ctx)
 	all.add("images", err, fmt.Sprintf("%d rows open, and what they name is there", n), restore)
 	n, held, err := e.log(ctx)
-	all.add("log", err, fmt.Sprintf("%d entries from the first on fit the head and %d checkpoints", n, held),
-		tampered)
+	if !all.add("log", err, fmt.Sprintf("%d entries from the first on fit the head and %d checkpoints", n, held), tampered) {
+		return all // what is read from tiles is not right either
+	}
+	n, err = e.Log.CheckTiles(ctx, func(n, of int64) { e.say("the hashes of %d of %d entries", n, of) })
+	all.add("tiles", err, fmt.Sprintf("the hashes of %d entries that proofs are read from lead to what was signed", n), retile)
 	return all
 }
+
+// retile is what to do about tiles that are not what was signed.
+const retile = "nothing is lost, because the log is ok: a server makes tiles again from the entries, at start or when one is next asked for"
 
 // glance looks only whether the log is as long as what was signed.
 func (e *examination) glance(ctx context.Context) []Finding {

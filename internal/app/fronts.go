@@ -19,6 +19,31 @@ var places = map[string][]string{
 	"ops":    {"/healthz", "/readyz", "/metrics"},
 }
 
+// Route is one route of the HTTP surface.
+type Route struct {
+	Method, Pattern string
+	Front           string
+	Public          string // why it identifies nobody; "" is that it does
+}
+
+// Routes lists every route of every front. The fronts serve nothing else.
+func (a *App) Routes() []Route { return a.routes }
+
+// listRoutes puts the fronts' lists together.
+func listRoutes(programs *api.API) []Route {
+	var all []Route
+	for _, r := range openai.Routes() {
+		all = append(all, Route{r.Method, r.Pattern, "openai", ""})
+	}
+	for _, r := range programs.Routes() {
+		all = append(all, Route{r.Method, r.Pattern, "api", r.Public})
+	}
+	for _, r := range ops.Routes() {
+		all = append(all, Route{r.Method, r.Pattern, "ops", r.Public})
+	}
+	return all
+}
+
 // buildFronts makes the doors and puts them side by side on one handler.
 func (a *App) buildFronts() error {
 	c := a.config
@@ -33,7 +58,7 @@ func (a *App) buildFronts() error {
 		return err
 	}
 	programs, err := api.New(api.Config{
-		Door: door, Guard: a.Guard, Policies: a.Policies, Directory: a.Directory, Vault: a.Vault, Gateway: a.Gateway, Log: a.Log, Store: a.Store,
+		Door: door, Guard: a.Guard, Policies: a.Policies, Directory: a.Directory, Vault: a.Vault, Gateway: a.Gateway, Log: a.Log, Backups: a.Backups, Store: a.Store,
 		PublicURL: c.PublicURL, MaxUpload: c.MaxUpload, Version: Version(),
 	})
 	if err != nil {
@@ -46,6 +71,7 @@ func (a *App) buildFronts() error {
 	if err != nil {
 		return err
 	}
+	a.routes = listRoutes(programs)
 	a.front = a.sideBySide(map[string]http.Handler{"openai": images, "api": programs, "ops": a.ops})
 	return nil
 }

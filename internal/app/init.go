@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,10 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"crypto/rand"
-
 	"vitrine.dev/vitrine"
-	"vitrine.dev/vitrine/internal/audit"
+	"vitrine.dev/vitrine/internal/backup"
 	"vitrine.dev/vitrine/internal/config"
 	"vitrine.dev/vitrine/internal/identity"
 	"vitrine.dev/vitrine/internal/keys"
@@ -28,14 +24,17 @@ type InitRequest struct {
 	Organization string // display name; "" is the id
 	Owners       []string
 	Solo         bool
+	Recipients   []string // of backups; none makes one, whose identity is answered
 	Now          func() time.Time
 	Logger       *slog.Logger
 }
 
-// Initialized is a new installation. The owners' keys are shown here once.
+// Initialized is a new installation. The owners' keys and the recovery identity
+// are shown here once.
 type Initialized struct {
 	Organization vitrine.ID
 	Owners       []identity.Owner
+	Recovery     backup.Rotated
 }
 
 // Init makes an installation in the configured data directory: keys, schema,
@@ -77,6 +76,10 @@ func begin(ctx context.Context, c *config.Config, r InitRequest) (*Initialized, 
 		return nil, err
 	}
 	org, owners, err := a.Directory.Init(ctx, r.Organization, r.Owners, r.Solo)
+	var recovery *backup.Rotated
+	if err == nil {
+		recovery, err = a.Backups.Rotate(ctx, r.Recipients)
+	}
 	if err == nil {
 		// The first checkpoint is published before anybody can use the system.
 		_, err = a.Log.Checkpoint(ctx)
@@ -84,7 +87,7 @@ func begin(ctx context.Context, c *config.Config, r InitRequest) (*Initialized, 
 	if err := errors.Join(err, a.Close()); err != nil {
 		return nil, err
 	}
-	return &Initialized{Organization: org, Owners: owners}, nil
+	return &Initialized{Organization: org, Owners: owners, Recovery: *recovery}, nil
 }
 
 // ground is what was not there before an Init, and so may be taken away again.
@@ -147,22 +150,14 @@ func prepare(ctx context.Context, c *config.Config, now func() time.Time) error 
 	if err != nil {
 		return fmt.Errorf("key-encryption key: %w", err)
 	}
-	key := seal.NewKey()
-	if wrapped, err = keeper.Wrap(ctx, key); err != nil {
-		return err
-	}
-	return writeMeta(ctx, c, key, wrapped, now)
+	return writeMeta(ctx, c, keeper, now)
 }
 
-// writeMeta stores the wrapped installation key and a new signing key for the
-// log, together.
-func writeMeta(ctx context.Context, c *config.Config, key seal.Key, wrapped []byte, now func() time.Time) error {
-	var id [8]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return err
-	}
-	origin := "vitrine-log/" + hex.EncodeToString(id[:])
-	signer, err := audit.GenerateSigner(origin)
+// writeMeta stores a new installation key, wrapped, and a new signing key for
+// the log, together.
+func writeMeta(ctx context.Context, c *config.Config, keeper keys.Keeper, now func() time.Time) error {
+	key := seal.NewKey()
+	meta, err := installationMeta(ctx, keeper, key)
 	if err != nil {
 		return err
 	}
@@ -172,11 +167,12 @@ func writeMeta(ctx context.Context, c *config.Config, key seal.Key, wrapped []by
 	}
 	a.startStore()
 	err = a.Store.Maintain(ctx, func(tx *store.Tx) error {
-		return errors.Join(
-			tx.SetMeta(metaKey, base64.StdEncoding.EncodeToString(wrapped)),
-			tx.SetMeta(metaSigner, base64.StdEncoding.EncodeToString(key.Seal([]byte(signer), metaSigner))),
-			tx.SetMeta(metaOrigin, origin),
-		)
+		for name, value := range meta {
+			if err := tx.SetMeta(name, value); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return errors.Join(err, a.Close())
 }

@@ -30,6 +30,7 @@ func (a *App) checks() []ops.Check {
 			}
 			return nil
 		}},
+		{Name: "blobs", Fails: "sealed images cannot be written, read or removed", Run: a.bucket.healthy},
 		{Name: "log", Fails: "the log cannot be signed or published, or does not continue what was signed", Run: a.Log.Healthy},
 	}
 }

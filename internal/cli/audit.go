@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -13,13 +12,12 @@ import (
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/client"
-	"vitrine.dev/vitrine/internal/audit"
 )
 
 func newAudit() *cobra.Command {
-	return family("audit", "The log: tail, search, export, verify", `The log: every attempt, allowed or refused, in a Merkle tree with signed
+	return family("audit", "The log: tail, search, export, prove, verify", `The log: every attempt, allowed or refused, in a Merkle tree with signed
 checkpoints. docs/log.md says what verifying proves, and what it does not.`,
-		newTail(), newSearch(), newLogExport(), newVerify(), newCheckpoint(), newLogKey())
+		newTail(), newSearch(), newLogExport(), newProve(), newConsistency(), newVerify(), newLink(), newCheckpoint(), newLogKey())
 }
 
 func newTail() *cobra.Command {
@@ -115,8 +113,7 @@ func newSearch() *cobra.Command {
 	cmd := remote(&cobra.Command{
 		Use: "search", Short: "Find entries, newest first",
 		Long: `Find entries, newest first. With --alert the entries that the other flags leave
-are read through from the newest; --from bounds that. Of several alerts of one
-entry the last counts.`,
+are read through from the newest; --from bounds that.`,
 		Example: `  vitrine audit search --actor eve --outcome refused --from 24h
   vitrine audit search --resource img-1 --output json
   vitrine audit search --request req_abc
@@ -180,7 +177,7 @@ func find(ctx context.Context, cmd *cobra.Command, c *client.Client, q client.Lo
 			return nil, 0, err
 		}
 		for _, e := range page {
-			if e.Alert == alert || alert == "any" && e.Alert != "" {
+			if e.Raised(alert) || alert == "any" && e.Alert != "" {
 				if found = append(found, e); len(found) == limit {
 					return found, e.Seq, nil
 				}
@@ -269,103 +266,4 @@ server, and keep it elsewhere than the log.`,
 		out := map[string]string{"public_key": head.PublicKey, "origin": head.Origin}
 		return show(cmd, out, func(w io.Writer) { fmt.Fprintln(w, head.PublicKey) })
 	})
-}
-
-// maxHeld bounds a file of checkpoints or a key.
-const maxHeld = 64 << 20
-
-func newVerify() *cobra.Command {
-	var key, keyFile string
-	var held []string
-	cmd := &cobra.Command{
-		Use: "verify FILE", Short: "Verify an export of the log, offline",
-		Long: `Verify an export of the log, offline: no server is asked. It needs the public key,
-got when you trusted the server, and compares with whatever checkpoints you hold.
-It tells changed, dropped, reordered, truncated and forked logs apart and names
-the entry. An export that is older than a checkpoint looks truncated: export after
-the checkpoints that you hold. - is standard input. The exit status is 1 where
-anything is wrong.`,
-		Example: `  vitrine audit verify log.ndjson --public-key-file log.pub --checkpoint /srv/checkpoints/checkpoint
-  vitrine audit verify log.ndjson --public-key "$KEY" --output json`,
-		Args: exactly("FILE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in := audit.VerifyInput{PublicKey: key, Export: cmd.InOrStdin()}
-			if (key == "") == (keyFile == "") {
-				return usage("give the public key: --public-key or --public-key-file; vitrine audit key tells it")
-			}
-			if keyFile != "" {
-				b, err := readBounded(keyFile)
-				if err != nil {
-					return err
-				}
-				in.PublicKey = strings.TrimSpace(string(b))
-			}
-			for _, file := range held {
-				b, err := readBounded(file)
-				if err != nil {
-					return err
-				}
-				in.Checkpoints = append(in.Checkpoints, audit.ReadCheckpoints(b)...)
-			}
-			if args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close() // only read
-				in.Export = f
-			}
-			return verify(cmd, in)
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&key, "public-key", "", "the log's public key")
-	f.StringVar(&keyFile, "public-key-file", "", "file that holds it")
-	f.StringArrayVar(&held, "checkpoint", nil, "file with checkpoints that you hold; may be repeated")
-	return cmd
-}
-
-func readBounded(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxHeld+1))
-	if err == nil && len(b) > maxHeld {
-		err = fmt.Errorf("%s is larger than %s", file, size(maxHeld))
-	}
-	return b, err
-}
-
-func verify(cmd *cobra.Command, in audit.VerifyInput) error {
-	p := newProgress(cmd, "verify")
-	in.Export = io.TeeReader(in.Export, p)
-	report, err := audit.Verify(in)
-	p.done()
-	if err != nil {
-		return err
-	}
-	err = show(cmd, report, func(w io.Writer) {
-		for _, x := range report.Problems {
-			at := ""
-			if x.Seq >= 0 {
-				at = fmt.Sprintf("entry %d: ", x.Seq)
-			}
-			fmt.Fprintf(w, "%s: %s%s\n", strings.ToUpper(strings.ReplaceAll(x.Kind, "_", " ")), at, clean(x.Text))
-		}
-		if report.More > 0 {
-			fmt.Fprintf(w, "and %d more\n", report.More)
-		}
-		if report.OK {
-			fmt.Fprintf(w, "ok: %s\n", report.Complete)
-		} else {
-			fmt.Fprintf(w, "NOT OK: %s\n", report.Complete)
-		}
-		pairs(w, "entries read", strconv.FormatInt(report.Entries, 10), "log size", strconv.FormatInt(report.Size, 10), "root", report.Root, "last entry", stamp(report.Time))
-	})
-	if err == nil && !report.OK {
-		return errSilent
-	}
-	return err
 }

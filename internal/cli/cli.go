@@ -105,10 +105,10 @@ Exit status: 0 done, 1 failed, 2 used wrongly, 3 denied or not found, 4 conflict
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a server:"}, &cobra.Group{ID: "access", Title: "Who may do what:"},
 		&cobra.Group{ID: "images", Title: "Images:"}, &cobra.Group{ID: "people", Title: "People, keys and money:"},
 		&cobra.Group{ID: "log", Title: "The log:"})
-	add(root, "run", newInit(), newServe(), newDemo(), newDoctor(), newRecover(), newConfig())
+	add(root, "run", newInit(), newServe(), newDemo(), newDoctor(), newBackup(), newRestore(), newRecover(), newConfig())
 	add(root, "access", newPolicy(), newCheck(), newExplain(), newWho(), newMatrix())
-	add(root, "images", newImage(), newGenerate())
-	add(root, "people", newWhoami(), newPrincipal(), newKey(), newSession(), newBudget(), newUsage(), newProvider())
+	add(root, "images", newImage(), newHold(), newGenerate())
+	add(root, "people", newWhoami(), newPrincipal(), newKey(), newSession(), newBudget(), newUsage(), newProvider(), newCredential())
 	add(root, "log", newAudit())
 	root.AddCommand(newVersion())
 	return root

@@ -6,12 +6,90 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/client"
 )
+
+func newCredential() *cobra.Command {
+	return family("credential", "Credentials of image services: ls, rotate", "Credentials of image services. The server seals them and shows them to nobody; vitrine provider add gives the first.",
+		newCredentialLs(), newCredentialRotate())
+}
+
+func newCredentialLs() *cobra.Command {
+	return remote(&cobra.Command{
+		Use: "ls", Short: "List credentials that you may see, never their secrets",
+		Long: `List credentials that you may see, never their secrets: whose they are, for which
+projects and roles, where their secret may be sent, and after a rotation until when
+the earlier one helps out.`,
+		Example: "  vitrine credential ls", Args: exactly(),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
+		all, err := credentials(ctx, c)
+		if err != nil {
+			return err
+		}
+		return show(cmd, map[string]any{"credentials": all}, func(w io.Writer) {
+			g := newGrid("ID", "PROVIDER", "SECRET FOR", "PROJECTS", "ROLES", "EARLIER ONE UNTIL")
+			for _, x := range all {
+				to, until := x.Origin, ""
+				if to == "" {
+					to = "(no secret)"
+				}
+				if x.PreviousUntil.After(time.Now()) {
+					until = stamp(x.PreviousUntil)
+				}
+				g.row(string(x.ID), string(x.Provider), to, dash(join(x.Projects, ", ")), dash(join(x.Roles, ", ")), dash(until))
+			}
+			g.print(w, "No credentials that you may see.")
+		})
+	})
+}
+
+func newCredentialRotate() *cobra.Command {
+	var file string
+	var overlap time.Duration
+	cmd := remote(&cobra.Command{
+		Use: "rotate ID --file FILE", Short: "Give an image service's credential a new secret",
+		Long: `Give an image service's credential a new secret, read from a file (- is standard
+input). Calls use it at once; those under way finish with the earlier one.
+
+For the --overlap the earlier one helps out where the service answers 401 to the new
+one; each time raises the alert credential_refused. Then it is deleted. With
+--overlap 0 it is deleted at once. vitrine provider test tries the new one alone.`,
+		Example: `  vitrine credential rotate openai --file new.key --overlap 1h
+  vitrine credential rotate nano --file - --overlap 0 < new.key
+  vitrine provider test openai && vitrine audit search --alert credential_refused --from 2h`,
+		Args: exactly("ID"),
+	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
+		secret, err := readSecret(cmd, file)
+		if err != nil {
+			return err
+		}
+		revision, until, err := c.RotateCredential(ctx, vitrine.ID(args[0]), secret, overlap)
+		if err != nil {
+			return err
+		}
+		out := struct {
+			ID       string    `json:"id"`
+			Revision int64     `json:"revision"`
+			Until    time.Time `json:"previous_until,omitzero"`
+		}{args[0], revision, until}
+		return show(cmd, out, func(w io.Writer) {
+			if until.IsZero() {
+				fmt.Fprintf(w, "%s has its new secret; the earlier one is deleted.\n", clean(args[0]))
+				return
+			}
+			fmt.Fprintf(w, "%s has its new secret; the earlier one helps out until %s.\n", clean(args[0]), stamp(until))
+		})
+	})
+	cmd.Flags().StringVar(&file, "file", "", "file that holds the new secret; - is standard input")
+	cmd.Flags().DurationVar(&overlap, "overlap", time.Hour, "how long the earlier secret helps out, 720h at most; 0 is not at all")
+	cobra.CheckErr(cmd.MarkFlagRequired("file"))
+	return cmd
+}
 
 // credentials lists those that the caller may see.
 func credentials(ctx context.Context, c *client.Client) ([]*vitrine.Credential, error) {

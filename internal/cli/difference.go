@@ -120,6 +120,9 @@ func about(o vitrine.Object) string {
 		s = strings.Trim(o.Name+", "+string(o.Environment), ", ")
 	case *vitrine.Dataset:
 		s = fmt.Sprintf("%s in %s, born %s", o.Category, o.Project, o.BirthTier.Effective())
+		if o.Retention > 0 {
+			s += ", kept " + o.Retention.String()
+		}
 	case *vitrine.Deployment:
 		s = fmt.Sprintf("%s from %s", o.Model, o.Provider)
 		if o.Price != nil {

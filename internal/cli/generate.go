@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,11 +25,16 @@ func newGenerate() *cobra.Command {
 	var dir, dataset, project string
 	var seed int64
 	var noSave, force bool
+	var previews int
 	cmd := remote(&cobra.Command{
 		Use: "generate --model MODEL PROMPT", Short: "Generate images through the gateway",
 		Long: `Generate images through the gateway, as any OpenAI client does. They are kept in
 the vault, and written here too unless --no-save is given. A PROMPT of - is read
-from standard input: others on the machine can read a command line.`,
+from standard input: others on the machine can read a command line.
+
+With --previews the images are followed while they are made: of each so many earlier
+states are written as preview-1 and so on, over those of the time before. Models that
+show none make their images all the same.`,
 		Example: `  vitrine generate --model hidream "a lighthouse in fog"
   echo "a lighthouse in fog" | vitrine generate --model hidream --n 2 --size 1024x1024 -f out/ -`,
 		Args: exactly("PROMPT"),
@@ -52,9 +58,18 @@ from standard input: others on the machine can read a command line.`,
 				return err
 			}
 		}
-		made, err := waitFor(ctx, cmd, c, g)
+		s := shown{dir: dir, lost: noSave}
+		made, err := waitFor(cmd, &s.n, func() (*client.Generated, error) {
+			if previews == 0 {
+				return c.Generate(ctx, g)
+			}
+			return c.GenerateStream(ctx, g, previews, s.show)
+		})
 		if err != nil {
 			return err
+		}
+		if s.err != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "warning: a preview could not be written: %v\n", s.err)
 		}
 		files := make([]string, len(made.Images))
 		for i, m := range made.Images {
@@ -81,13 +96,31 @@ from standard input: others on the machine can read a command line.`,
 	f.StringVar(&project, "project", "", "whose deployment is used; the key's default otherwise")
 	f.StringVar(&g.IdempotencyKey, "idempotency-key", "", "the same key with the same request is paid once")
 	f.StringVarP(&dir, "file", "f", ".", "directory to write the pictures to")
+	f.IntVar(&previews, "previews", 0, "how many earlier states of each image to show while it is made, 0 to 3")
 	f.BoolVar(&noSave, "no-save", false, "keep them in the vault only")
 	f.BoolVar(&force, "force", false, "overwrite files that are there")
 	return cmd
 }
 
+// shown takes previews.
+type shown struct {
+	dir  string
+	lost bool // they are not written
+	n    atomic.Int32
+	err  error
+}
+
+func (s *shown) show(p client.Preview) {
+	n := s.n.Add(1)
+	if s.lost || s.err != nil {
+		return
+	}
+	// An earlier run's preview is nothing to keep.
+	_, s.err = save(filepath.Join(s.dir, fmt.Sprintf("preview-%d%s", n, extension(p.Picture))), bytes.NewReader(p.Picture), true)
+}
+
 // waitFor generates while a person sees that it goes on.
-func waitFor(ctx context.Context, cmd *cobra.Command, c *client.Client, g client.Generation) (*client.Generated, error) {
+func waitFor(cmd *cobra.Command, previews *atomic.Int32, generate func() (*client.Generated, error)) (*client.Generated, error) {
 	p := newProgress(cmd, "generating")
 	done := make(chan struct{})
 	stopped := make(chan struct{})
@@ -99,14 +132,18 @@ func waitFor(ctx context.Context, cmd *cobra.Command, c *client.Client, g client
 		for {
 			select {
 			case <-tick.C:
-				p.say(time.Since(begun).Round(time.Second).String())
+				where := time.Since(begun).Round(time.Second).String()
+				if n := previews.Load(); n > 0 {
+					where += fmt.Sprintf(", %s so far", count(int(n), "preview"))
+				}
+				p.say(where)
 			case <-done:
 				p.done()
 				return
 			}
 		}
 	}()
-	made, err := c.Generate(ctx, g)
+	made, err := generate()
 	close(done)
 	<-stopped
 	return made, err
@@ -117,17 +154,22 @@ func fileOf(m client.GeneratedImage, i int) string {
 	if name == "" || !m.ID.Valid() {
 		name = fmt.Sprintf("image-%d", i+1)
 	}
+	return name + extension(m.Picture)
+}
+
+// extension is a picture's, by its first bytes.
+func extension(picture []byte) string {
 	switch {
-	case bytes.HasPrefix(m.Picture, []byte("\x89PNG")):
-		return name + ".png"
-	case bytes.HasPrefix(m.Picture, []byte("\xff\xd8")):
-		return name + ".jpg"
-	case len(m.Picture) > 12 && string(m.Picture[8:12]) == "WEBP":
-		return name + ".webp"
-	case bytes.HasPrefix(m.Picture, []byte("GIF8")):
-		return name + ".gif"
+	case bytes.HasPrefix(picture, []byte("\x89PNG")):
+		return ".png"
+	case bytes.HasPrefix(picture, []byte("\xff\xd8")):
+		return ".jpg"
+	case len(picture) > 12 && string(picture[8:12]) == "WEBP":
+		return ".webp"
+	case bytes.HasPrefix(picture, []byte("GIF8")):
+		return ".gif"
 	}
-	return name + ".bin"
+	return ".bin"
 }
 
 func showGenerated(cmd *cobra.Command, made *client.Generated, files []string) error {

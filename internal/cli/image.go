@@ -16,8 +16,8 @@ import (
 )
 
 func newImage() *cobra.Command {
-	return family("image", "Images: put, get, ls, rm, link", "Images in the vault. You see, list and count only what you may see.",
-		newImagePut(), newImageGet(), newImageLs(), newImageShow(), newImageTier(), newImageRm(), newImageLink(), newImageLinks(), newImageUnlink())
+	return family("image", "Images: put, get, ls, rm, restore, link", "Images in the vault. You see, list and count only what you may see.",
+		newImagePut(), newImageGet(), newImageLs(), newImageShow(), newImageTier(), newImageRm(), newImageRestore(), newImageLink(), newImageLinks(), newImageUnlink())
 }
 
 func newImageGet() *cobra.Command {
@@ -90,7 +90,8 @@ func newImageLs() *cobra.Command {
 	cmd := remote(&cobra.Command{
 		Use: "ls", Short: "List images that you may see, newest first",
 		Example: `  vitrine image ls --dataset drafts
-  vitrine image ls --project renders --tier confidential --limit 500 --output json`,
+  vitrine image ls --project renders --tier confidential --limit 500 --output json
+  vitrine image ls --deleted`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		q.Project, q.Dataset = vitrine.ID(project), vitrine.ID(dataset)
@@ -117,7 +118,10 @@ func newImageLs() *cobra.Command {
 				}
 				g.row(string(m.ID), string(m.Dataset), m.Category.String(), m.Tier.String(), string(m.Sees), stamp(m.Created), bytes, dash(m.Detail.Name))
 			}
-			g.print(w, "No images that you may see.")
+			if q.Deleted {
+				g = deletedGrid(all)
+			}
+			g.print(w, map[bool]string{false: "No images that you may see.", true: "No images that you may restore."}[q.Deleted])
 			if more {
 				fmt.Fprintf(w, "There are more: --limit %d\n", limit*10)
 			}
@@ -129,6 +133,7 @@ func newImageLs() *cobra.Command {
 	f.StringVar(&category, "category", "", "only of this category")
 	f.StringVar(&tier, "tier", "", "only of this tier")
 	f.IntVar(&limit, "limit", 100, "at most this many")
+	f.BoolVar(&q.Deleted, "deleted", false, "those instead that were deleted and that you may restore")
 	return cmd
 }
 
@@ -177,7 +182,7 @@ func printImage(w io.Writer, m *client.Image) {
 		tier += " (by " + string(m.TierBy) + ")"
 	}
 	pairs(w, "id", string(m.ID), "project", string(m.Project), "dataset", string(m.Dataset), "category", m.Category.String(), "tier", tier,
-		"you see", string(m.Sees), "owner", string(m.Owner), "created", stamp(m.Created), "name", d.Name, "labels", strings.Join(d.Labels, ", "),
+		"you see", string(m.Sees), "owner", string(m.Owner), "created", stamp(m.Created), "goes", stamp(m.Expires), "held by", string(m.Hold), "name", d.Name, "labels", strings.Join(d.Labels, ", "),
 		"format", d.Format, "pixels", dimensions, "size", bytes, "sha256", d.SHA256, "prompt", l.Prompt, "model", l.Model,
 		"provider", string(l.Provider), "seed", l.Seed, "made from", join(l.Sources, ", "), "end user", l.EndUser)
 }
@@ -201,41 +206,6 @@ func newImageTier() *cobra.Command {
 		return show(cmd, m, func(w io.Writer) { fmt.Fprintf(w, "%s is %s.\n", m.ID, m.Tier) })
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
-	return cmd
-}
-
-func newImageRm() *cobra.Command {
-	var sure bool
-	cmd := remote(&cobra.Command{
-		Use: "rm IMAGE...", Short: "Delete images and destroy their keys",
-		Long: `Delete images and destroy their keys. Nobody can bring them back, from this
-installation; copies in backups end with the backups.`,
-		Example: "  vitrine image rm img-1 --yes",
-		Args:    atLeast("IMAGE"),
-	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, args []string) error {
-		ok, err := confirm(cmd, sure, "Delete "+count(len(args), "image")+" for ever?")
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errors.New("nothing was deleted")
-		}
-		for i, id := range args {
-			if err := c.DeleteImage(ctx, vitrine.ID(id)); err != nil {
-				err = fmt.Errorf("%s (%d of %d are deleted): %w", id, i, len(args), err)
-				if i > 0 {
-					err = partly{err}
-				}
-				return err
-			}
-		}
-		return show(cmd, map[string]any{"deleted": args}, func(w io.Writer) {
-			for _, id := range args {
-				fmt.Fprintf(w, "%s is deleted.\n", clean(id))
-			}
-		})
-	})
-	cmd.Flags().BoolVarP(&sure, "yes", "y", false, "do not ask")
 	return cmd
 }
 

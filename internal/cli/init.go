@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vitrine.dev/vitrine"
 	"vitrine.dev/vitrine/internal/app"
 	"vitrine.dev/vitrine/internal/identity"
 )
@@ -17,6 +18,7 @@ type ownerKey = identity.Owner
 type initialized struct {
 	Organization string       `json:"organization"`
 	Owners       []initOwners `json:"owners"`
+	Recovery     recovery     `json:"recovery"`
 }
 
 type initOwners struct {
@@ -34,7 +36,8 @@ func newInit() *cobra.Command {
 		Long: `Make a new installation: keys, database, predefined roles, shipped constraints,
 and two owners with a first key each.
 
-The first keys are shown once and end after 72 hours. Until both owners have used
+The first keys are shown once and end after 72 hours; the recovery identity, which
+opens backups and nothing else does, is shown once and never ends. Until both owners have used
 theirs, only set-up works: no image is made or read. Running init again changes
 nothing and is an error.`,
 		Example: `  vitrine init --data ./data --owner-email you@example.com --owner-email colleague@example.com
@@ -56,7 +59,8 @@ nothing and is an error.`,
 			if err != nil {
 				return err
 			}
-			out := initialized{Organization: string(made.Organization)}
+			b := made.Recovery
+			out := initialized{Organization: string(made.Organization), Recovery: recovery{b.Number, b.Recipients, b.Identity.Reveal()}}
 			for _, o := range made.Owners {
 				out.Owners = append(out.Owners, initOwners{string(o.ID), o.Email, o.Secret.Reveal()})
 			}
@@ -67,6 +71,7 @@ nothing and is an error.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&r.Owners, "owner-email", nil, "e-mail address of an owner; give it twice")
 	f.StringVar(&r.Organization, "organization", "", "name of the organization")
+	f.StringArrayVar(&r.Recipients, "recovery-recipient", nil, "public recipient of age that backups are encrypted to; may be repeated; without it one is made")
 	f.BoolVar(&r.Solo, "solo", false, "one owner who may also look at pictures: for trying it out alone")
 	return cmd
 }
@@ -78,6 +83,10 @@ func tellInit(w io.Writer, out initialized, data, kek, checkpoints string, solo 
 	fmt.Fprintln(w, "First keys, shown this once, good for 72 hours:")
 	for _, o := range out.Owners {
 		fmt.Fprintf(w, "\n  %s (%s)\n  %s\n", o.Email, o.ID, o.Key)
+	}
+	if out.Recovery.Identity != "" {
+		fmt.Fprintln(w)
+		tellIdentity(w, vitrine.Secret(out.Recovery.Identity))
 	}
 	if solo {
 		fmt.Fprintln(w, "\nThis is a solo installation: one owner who may both administer and look. Not for a company.")

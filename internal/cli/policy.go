@@ -146,7 +146,7 @@ func sound(ctx context.Context, c *client.Client, path string, prune bool) (*pla
 // problems are mistakes that show only on the end state, with their places.
 // Whoever sees only a part of the policy cannot judge it; then the server does.
 func (p *planned) problems(files *policyfile.Files) error {
-	if _, err := policyfile.Compile(slices.Collect(maps.Values(p.before))); err != nil {
+	if _, err := policyfile.Compile(slices.Collect(maps.Values(p.before))); err != nil || len(p.before) == 0 {
 		return nil // a part of a policy need not be a policy
 	}
 	after := maps.Clone(p.before)

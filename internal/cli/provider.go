@@ -31,15 +31,18 @@ func newProviderAdd() *cobra.Command {
 input), sealed by the server, bound to the base URL's origin, and never shown
 again. A service that moves to another origin loses its credentials.
 
-An address on loopback or in a private network needs a server that runs with
---allow-private-providers.`,
+The credential of automatic1111 is user:password, as its --api-auth has it; without
+--api-auth there is none. An address on loopback or in a private network needs a
+server that runs with --allow-private-providers.`,
 		Example: `  vitrine provider add --kind openai --id openai --base-url https://api.openai.com/v1 --credential-file openai.key
   vitrine provider add --kind nanogpt --id nano --base-url https://nano-gpt.com/api/v1 --credential-file - < nano.key
+  vitrine provider add --kind stability --id stability --base-url https://api.stability.ai --credential-file stability.key
+  vitrine provider add --kind automatic1111 --id webui --base-url http://127.0.0.1:7860 --credential-file webui.auth
   vitrine provider add --kind studio --id studio`,
 		Args: exactly(),
 	}, func(ctx context.Context, cmd *cobra.Command, c *client.Client, _ []string) error {
 		p.ID, p.Kind = vitrine.ID(id), vitrine.ProviderKind(kind)
-		if err := oneOf("kind", p.Kind, vitrine.OpenAI, vitrine.NanoGPT, vitrine.Studio); err != nil {
+		if err := oneOf("kind", p.Kind, vitrine.OpenAI, vitrine.NanoGPT, vitrine.Automatic1111, vitrine.Stability, vitrine.Studio); err != nil {
 			return err
 		}
 		if p.Kind != vitrine.Studio && p.BaseURL == "" {
@@ -83,7 +86,7 @@ An address on loopback or in a private network needs a server that runs with
 	})
 	f := cmd.Flags()
 	f.StringVar(&id, "id", "", "its id, for ever")
-	f.StringVar(&kind, "kind", "", "openai (and what speaks like it), nanogpt or studio")
+	f.StringVar(&kind, "kind", "", "openai (and what speaks like it), nanogpt, automatic1111, stability or studio")
 	f.StringVar(&p.BaseURL, "base-url", "", "where it is, such as https://api.openai.com/v1")
 	f.StringVar(&p.Name, "name", "", "name for display")
 	f.StringArrayVar(&p.Hosts, "host", nil, "further host from which its pictures may be fetched; may be repeated")
@@ -115,7 +118,7 @@ func readSecret(cmd *cobra.Command, file string) (vitrine.Secret, error) {
 	}
 	s := strings.TrimSpace(string(b))
 	if len(b) > maxSecret || s == "" || strings.ContainsAny(s, "\r\n") {
-		return "", usage("--credential-file %s: want one line that is the credential", file)
+		return "", usage("%s: want one line that is the credential", file)
 	}
 	return vitrine.Secret(s), nil
 }

@@ -163,7 +163,7 @@ func printExplanation(w io.Writer, x *client.Explanation) {
 	}
 	pairs(w, "permission", string(d.Permission), "failed", strings.ReplaceAll(string(d.Failed), "_", " "), "role", string(d.Role),
 		"binding", string(d.Binding), "deny", string(d.Deny), "gives", strings.TrimPrefix(rendition(d.Obligation), ", "),
-		"nearest", d.Nearest.Hint, "revision", fmt.Sprint(d.Revision))
+		"nearest", d.Nearest.Text(), "revision", fmt.Sprint(d.Revision))
 	fmt.Fprintln(w)
 	g := newGrid("BINDING", "ROLE", "SCOPE", "HOW", "RESULT", "DETAIL")
 	for _, b := range x.Bindings {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,6 +75,9 @@ new request, lets those under way end, and exits 0.`,
 			c, err := l.load()
 			if err != nil {
 				return err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(200) // what lives is little, so collecting half as often costs some megabytes
 			}
 			log, err := logger(cmd.ErrOrStderr(), c)
 			if err != nil {

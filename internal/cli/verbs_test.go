@@ -259,7 +259,7 @@ func TestWrongValues(t *testing.T) {
 		{"network", []string{"key", "create", "--cidr", "10.0.0.0/99"}, 2, "--cidr 10.0.0.0/99"},
 		{"rendition", []string{"image", "link", "img", "--rendition", "big"}, 2, "want original, masked, thumbnail"},
 		{"kind", []string{"principal", "ls", "--kind", "robot"}, 2, "want user, service, group"},
-		{"kind of provider", []string{"provider", "add", "--id", "x", "--kind", "robot"}, 2, "want openai, nanogpt, studio"},
+		{"kind of provider", []string{"provider", "add", "--id", "x", "--kind", "robot"}, 2, "want openai, nanogpt, automatic1111, stability, studio"},
 		{"what only the server knows", []string{"image", "link", "img", "--ttl", "2h"}, 2, "ttl: A link lives at most"},
 		{"one of a list", []string{"key", "create", "--cidr", "10.0.0.0/8"}, 2, "Not there"},
 		{"what the server says of no flag", []string{"image", "ls"}, 1, "No flag gave this"},

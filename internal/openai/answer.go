@@ -1,13 +1,13 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"vitrine.dev/vitrine/internal/gateway"
@@ -28,12 +28,8 @@ func (f *Front) answer(w http.ResponseWriter, r *http.Request, a *gateway.Answer
 	if a.Replayed {
 		h.Set("X-Vitrine-Replay", "true")
 	}
-	ids := make([]string, len(a.Images))
-	for i := range a.Images {
-		ids[i] = string(a.Images[i].ID)
-	}
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Vitrine-Image-Ids", strings.Join(ids, ","))
+	h.Set("X-Vitrine-Image-Ids", ids(a))
 	h.Set(web.HeaderRevision, strconv.FormatInt(a.Revision, 10))
 	pieces := f.render(r, a)
 	size := int64(0)
@@ -98,12 +94,7 @@ func (p *piece) write(w io.Writer) error {
 // render lays out the answer.
 func (f *Front) render(r *http.Request, a *gateway.Answer) []piece {
 	var all []piece
-	b := fmt.Appendf(nil, `{"created":%d`, a.Created.Unix())
-	for _, name := range echoed {
-		if value := a.Echo[name]; value != "" {
-			b = appendText(append(b, `,"`+name+`":`...), value)
-		}
-	}
+	b := appendEcho(fmt.Appendf(nil, `{"created":%d`, a.Created.Unix()), a)
 	b = append(b, `,"data":[`...)
 	for i := range a.Images {
 		m := &a.Images[i]
@@ -121,9 +112,24 @@ func (f *Front) render(r *http.Request, a *gateway.Answer) []piece {
 		}
 		b = append(b, '}')
 	}
-	b = append(b, ']')
+	b = appendBill(append(b, ']'), a)
+	return append(all, piece{text: append(b, "}\n"...)})
+}
+
+// appendEcho repeats what was made.
+func appendEcho(b []byte, a *gateway.Answer) []byte {
+	for _, name := range echoed {
+		if value := a.Echo[name]; value != "" {
+			b = appendText(append(b, `,"`+name+`":`...), value)
+		}
+	}
+	return b
+}
+
+// appendBill says what it cost, in tokens and in money.
+func appendBill(b []byte, a *gateway.Answer) []byte {
 	if len(a.Usage) > 0 {
-		b = append(append(b, `,"usage":`...), a.Usage...)
+		b = append(append(b, `,"usage":`...), oneLine(a.Usage)...)
 	}
 	// Dollars as a number: the text of an amount is one, exactly.
 	b = append(append(b, `,"cost":`...), a.Cost.String()...)
@@ -133,7 +139,18 @@ func (f *Front) render(r *http.Request, a *gateway.Answer) []piece {
 	if a.Remaining != nil {
 		b = append(append(b, `,"remainingBalance":`...), a.Remaining.String()...)
 	}
-	return append(all, piece{text: append(b, "}\n"...)})
+	return b
+}
+
+// oneLine is JSON without line breaks, which between its tokens mean nothing and
+// in an event end the line.
+func oneLine(raw json.RawMessage) []byte {
+	return bytes.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' {
+			return ' '
+		}
+		return r
+	}, raw)
 }
 
 func appendText(b []byte, s string) []byte {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"vitrine.dev/vitrine/internal/gateway"
 	"vitrine.dev/vitrine/internal/problem"
@@ -32,6 +33,13 @@ func Render(a *gateway.Answer) (body []byte, told int64, err error) {
 		}
 	}
 	return out.Bytes(), told, nil
+}
+
+// KeepAlive has a stream say every so often that it goes on, until over.
+func KeepAlive(w http.ResponseWriter, r *http.Request, every time.Duration, over <-chan struct{}) {
+	e := newEvents(w, false)
+	e.beat = every
+	e.follow(r, over)
 }
 
 // Translate is what a problem becomes in the dialect.

@@ -28,26 +28,31 @@ type failureBody struct {
 
 // fail says an error in the dialect.
 func (f *Front) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := problem.Of(err, web.RequestID(w))
-	if p.Status == http.StatusInternalServerError {
-		f.door.Unexpected(w, r, err)
-	}
-	out := failureBody{Message: p.Detail, Type: "invalid_request_error"}
-	if out.Message == "" {
-		out.Message = p.Title
-	}
-	code := translate(&p, &out)
-	if code != "" {
-		out.Code = &code
-	}
-	if p.Param != "" {
-		out.Param = &p.Param
-	}
+	p, out, code := f.describe(w, r, err)
 	if p.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", problem.Challenge)
 	}
 	retry(w.Header(), &p, code, free(err))
 	write(w, p.Status, failure{out})
+}
+
+// describe is an error in the words of the dialect.
+func (f *Front) describe(w http.ResponseWriter, r *http.Request, err error) (p problem.Problem, out failureBody, code string) {
+	p = problem.Of(err, web.RequestID(w))
+	if p.Status == http.StatusInternalServerError {
+		f.door.Unexpected(w, r, err)
+	}
+	out = failureBody{Message: p.Detail, Type: "invalid_request_error"}
+	if out.Message == "" {
+		out.Message = p.Title
+	}
+	if code = translate(&p, &out); code != "" {
+		out.Code = &code
+	}
+	if p.Param != "" {
+		out.Param = &p.Param
+	}
+	return p, out, code
 }
 
 // forbiddenValues are refusals that clients of the dialect take for a wrong
@@ -130,10 +135,7 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, status int, code,
 
 // write sends a small answer.
 func write(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // of our own types
-		panic(err)
-	}
+	b := encode(v)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
@@ -141,4 +143,12 @@ func write(w http.ResponseWriter, status int, v any) {
 	out := web.NewWriter(w)
 	defer out.Done()
 	_, _ = out.Write(b) // the client has gone; there is nobody to tell
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // of our own types
+		panic(err)
+	}
+	return b
 }

@@ -105,7 +105,7 @@ func (p *parser) form(parts []part) error {
 // formValue is the text of a form's field as the value that it would be in
 // JSON.
 func (p *parser) formValue(m part) []byte {
-	number := m.name == "n" || m.name == "stream" || p.field(m.name) == nil
+	number := m.name == "n" || m.name == "stream" || m.name == "partial_images" || p.field(m.name) == nil
 	if number && json.Valid(m.body) && (m.body[0] == '-' || '0' <= m.body[0] && m.body[0] <= '9' || string(m.body) == "true" || string(m.body) == "false") {
 		return m.body
 	}

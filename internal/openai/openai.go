@@ -161,6 +161,9 @@ func (f *Front) generate(w http.ResponseWriter, r *http.Request, by access.Calle
 	if err != nil {
 		return f.door.Reject(r, by, act, err)
 	}
+	if req.Stream != nil {
+		return f.stream(w, r, by, req)
+	}
 	a, err := f.gateway.Generate(r.Context(), by, req)
 	if err != nil {
 		return err

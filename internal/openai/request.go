@@ -16,11 +16,12 @@ import (
 
 // Bounds on a request, whatever the model.
 const (
-	maxSources = 16
-	maxText    = 64 << 10 // bytes of a field that is no prompt
-	maxPrompt  = 256 << 10
-	maxEndUser = 256
-	maxN       = 100 // beyond what any service makes at once; the role and the model bound it further
+	maxSources  = 16
+	maxText     = 64 << 10 // bytes of a field that is no prompt
+	maxPrompt   = 256 << 10
+	maxEndUser  = 256
+	maxPreviews = 3
+	maxN        = 100 // beyond what any service makes at once; the role and the model bound it further
 )
 
 // defaultModel is what a request without a model asks for: NanoGPT's default,
@@ -34,6 +35,8 @@ type parser struct {
 	lend   func([]byte) io.ReaderAt // of the body's memory
 
 	user, safety string
+	follow       bool // it wants to be answered as a stream
+	previews     *int
 	images       []member // pictures, taken last: their text is decoded where it stands
 }
 
@@ -54,6 +57,16 @@ func (p *parser) set(m member) error {
 		return p.count(n)
 	case "stream":
 		return p.stream(string(m.value))
+	case "partial_images":
+		n, err := strconv.Atoi(string(m.value))
+		if err != nil {
+			return wrongType("partial_images", "an integer")
+		}
+		if n < 0 || n > maxPreviews {
+			return vitrine.Invalid("partial_images", "invalid_parameter_value", fmt.Sprintf("partial_images has to be 0 to %d.", maxPreviews))
+		}
+		p.previews = &n
+		return nil
 	}
 	field := p.field(m.name)
 	if field == nil {
@@ -131,10 +144,9 @@ func (p *parser) count(n int) error {
 
 func (p *parser) stream(value string) error {
 	switch value {
-	case "false":
+	case "false", "true":
+		p.follow = value == "true"
 		return nil
-	case "true":
-		return vitrine.Invalid("stream", "unsupported_stream", "Streaming is not supported yet. Leave stream out.")
 	}
 	return wrongType("stream", "a boolean")
 }
@@ -157,6 +169,9 @@ func (p *parser) finish() (*gateway.Request, error) {
 	default:
 		return nil, vitrine.Invalid("response_format", "invalid_parameter_value", "response_format is b64_json or url.")
 	}
+	if err := p.following(); err != nil {
+		return nil, err
+	}
 	param := "user"
 	if p.EndUser = p.user; p.safety != "" {
 		p.EndUser, param = p.safety, "safety_identifier"
@@ -175,6 +190,23 @@ func (p *parser) finish() (*gateway.Request, error) {
 	}
 	p.Edit = p.Edit || len(p.Sources) > 0
 	return &p.Request, nil
+}
+
+// following is what a stream is to bring.
+func (p *parser) following() error {
+	switch {
+	case !p.follow && p.previews != nil && *p.previews > 0:
+		return vitrine.Invalid("partial_images", "invalid_parameter_value", "partial_images are parts of a stream: send stream: true too.")
+	case !p.follow:
+		return nil
+	case p.ResponseFormat == "url":
+		return vitrine.Invalid("response_format", "invalid_parameter_value", "A stream carries the pictures themselves: ask for b64_json, or leave stream out.")
+	}
+	p.Stream = new(gateway.Stream)
+	if p.previews != nil {
+		p.Stream.Previews = *p.previews
+	}
+	return nil
 }
 
 // pictures takes a parameter that holds one picture or several.

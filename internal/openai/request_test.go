@@ -45,6 +45,28 @@ func source(t *testing.T, s gateway.Source) string {
 	return string(b)
 }
 
+func TestParseStream(t *testing.T) {
+	for _, tt := range []struct {
+		body string
+		want int // previews; -1 is no stream
+	}{
+		{`{"prompt":"x"}`, -1}, {`{"prompt":"x","stream":false,"partial_images":0}`, -1}, {`{"prompt":"x","stream":null,"partial_images":null}`, -1},
+		{`{"prompt":"x","stream":true}`, 0}, {`{"prompt":"x","partial_images":3,"stream":true,"n":2}`, 3},
+	} {
+		req, err := parse(t, post(tt.body), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := -1
+		if req.Stream != nil {
+			got = req.Stream.Previews
+		}
+		if got != tt.want {
+			t.Errorf("%s: %d previews, want %d", tt.body, got, tt.want)
+		}
+	}
+}
+
 func TestParseGeneration(t *testing.T) {
 	req, err := parse(t, post(`{ "model":"google:4@1","prompt":"a \"cat\" \u00e9","n":3,"size":"1024x1024","quality":"high",
 		"response_format":"url","output_format":"webp","user":"u-1","seed":7,"stream":false,"background":null,"svg":{"a":["}",2]}}`), false)
@@ -193,7 +215,11 @@ func TestParseRefuses(t *testing.T) {
 		{"n that is no whole number", post(`{"prompt":"x","n":1.5}`), false, "n", "invalid_type", nil},
 		{"n 0", post(`{"prompt":"x","n":0}`), false, "n", "invalid_parameter_value", nil},
 		{"n enormous", post(`{"prompt":"x","n":1000000}`), false, "n", "invalid_parameter_value", nil},
-		{"stream", post(`{"prompt":"x","stream":true}`), false, "stream", "unsupported_stream", nil},
+		{"stream of another type", post(`{"prompt":"x","stream":"yes"}`), false, "stream", "invalid_type", nil},
+		{"stream of links", post(`{"prompt":"x","stream":true,"response_format":"url"}`), false, "response_format", "invalid_parameter_value", nil},
+		{"previews without a stream", post(`{"prompt":"x","partial_images":1}`), false, "partial_images", "invalid_parameter_value", nil},
+		{"four previews", post(`{"prompt":"x","stream":true,"partial_images":4}`), false, "partial_images", "invalid_parameter_value", nil},
+		{"previews of another type", post(`{"prompt":"x","stream":true,"partial_images":"some"}`), false, "partial_images", "invalid_type", nil},
 		{"a response format unknown", post(`{"prompt":"x","response_format":"gif"}`), false, "response_format", "invalid_parameter_value", nil},
 		{"an extra too long", post(`{"prompt":"x","extra":"` + long + `"}`), false, "extra", "string_above_max_length", nil},
 		{"an end user with a line break", post(`{"prompt":"x","user":"a\nb"}`), false, "user", "invalid_parameter_value", nil},

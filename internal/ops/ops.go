@@ -37,14 +37,27 @@ type Ops struct {
 	checks   []*check
 	logger   *slog.Logger
 	mux      *http.ServeMux
+	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	draining atomic.Bool
 }
 
-// Routes are the routes of this front; none needs a caller.
-func Routes() []string {
-	return []string{"GET /healthz", "GET /readyz", "GET /metrics"}
+// Route is one route of the front.
+type Route struct {
+	Method, Pattern string
+	Public          string // why it identifies nobody
+	handler         func(*Ops) http.Handler
+}
+
+// Routes lists every route. None of them identifies the caller.
+func Routes() []Route {
+	const counts = "tells counts and health, nothing of images, people or policy"
+	return []Route{
+		{"GET", "/healthz", counts, func(o *Ops) http.Handler { return http.HandlerFunc(o.healthz) }},
+		{"GET", "/readyz", counts, func(o *Ops) http.Handler { return http.HandlerFunc(o.readyz) }},
+		{"GET", "/metrics", counts, func(o *Ops) http.Handler { return promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}) }},
+	}
 }
 
 // New makes the front with a metrics registry of its own.
@@ -53,8 +66,9 @@ func New(c Config) (*Ops, error) {
 		return nil, errors.New("ops: LogSize and Revision are needed")
 	}
 	o := &Ops{
-		logger: c.Logger,
-		mux:    http.NewServeMux(),
+		logger:   c.Logger,
+		mux:      http.NewServeMux(),
+		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vitrine_http_requests_total", Help: "Requests answered, by front and status class.",
 		}, []string{"front", "status"}),
@@ -69,7 +83,6 @@ func New(c Config) (*Ops, error) {
 	for _, one := range c.Checks {
 		o.checks = append(o.checks, &check{Check: one})
 	}
-	r := prometheus.NewRegistry()
 	for _, col := range []prometheus.Collector{
 		o.requests, o.seconds,
 		collectors.NewGoCollector(),
@@ -79,13 +92,13 @@ func New(c Config) (*Ops, error) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "vitrine_policy_revision", Help: "Revision of the policy in use."},
 			func() float64 { return float64(c.Revision()) }),
 	} {
-		if err := r.Register(col); err != nil {
+		if err := o.registry.Register(col); err != nil {
 			return nil, err
 		}
 	}
-	o.mux.HandleFunc("GET /healthz", o.healthz)
-	o.mux.HandleFunc("GET /readyz", o.readyz)
-	o.mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	for _, r := range Routes() {
+		o.mux.Handle(r.Method+" "+r.Pattern, r.handler(o))
+	}
 	return o, nil
 }
 

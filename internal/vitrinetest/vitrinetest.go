@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +46,7 @@ type options struct {
 	solo, unenrolled bool
 	policy           string
 	database         string
+	blobs, secrets   string
 	now              func() time.Time
 }
 
@@ -59,6 +61,11 @@ func Policy(text string) Option { return func(o *options) { o.policy = text } }
 
 // Database names a database other than SQLite in the data directory.
 func Database(url string) Option { return func(o *options) { o.database = url } }
+
+// Blobs puts larger images into a bucket, with a file of credentials for it.
+func Blobs(url, credentials string) Option {
+	return func(o *options) { o.blobs, o.secrets = url, credentials }
+}
 
 // Clock sets the system's time.
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
@@ -80,7 +87,7 @@ func New(t testing.TB, opts ...Option) *System {
 	dir := t.TempDir()
 	c := &config.Config{
 		Data: filepath.Join(dir, "data"), KeyFile: filepath.Join(dir, "kek"), Checkpoints: filepath.Join(dir, "checkpoints"),
-		Database: o.database, AllowPrivateProviders: true,
+		Database: o.database, AllowPrivateProviders: true, Blobs: o.blobs, BlobsCredentials: o.secrets,
 	}
 	emails := []string{"alice@example.com", "adam@example.com"}
 	if o.solo {
@@ -135,6 +142,26 @@ func (s *System) Start(now func() time.Time) {
 		}
 		return err
 	}
+}
+
+// Join starts another node on the same database and bucket, with a directory of
+// its own.
+func (s *System) Join() *System {
+	s.T.Helper()
+	dir := s.T.TempDir()
+	c := *s.Config
+	c.Data, c.Checkpoints = filepath.Join(dir, "data"), filepath.Join(dir, "checkpoints")
+	if err := os.Mkdir(c.Data, 0o700); err != nil {
+		s.T.Fatal(err)
+	}
+	n := &System{T: s.T, Config: &c, Owners: s.Owners}
+	n.Start(nil)
+	s.T.Cleanup(func() {
+		if err := n.Stop(); err != nil {
+			s.T.Error(err)
+		}
+	})
+	return n
 }
 
 // Stop drains and closes the system. Stopping twice does nothing.

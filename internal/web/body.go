@@ -236,5 +236,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Flush sends what was written.
 func (w *Writer) Flush() error { return w.control.Flush() }
 
-// Done takes the deadline back, for the next request of the connection.
-func (w *Writer) Done() { _ = w.control.SetWriteDeadline(time.Time{}) }
+// Done takes the deadline back: for the next request of the connection, or until
+// there is something to write again.
+func (w *Writer) Done() {
+	w.next = time.Time{}
+	_ = w.control.SetWriteDeadline(time.Time{})
+}

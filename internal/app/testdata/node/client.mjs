@@ -37,6 +37,18 @@ const edited = await client.images.edit({
 });
 seen.edited = Buffer.from(edited.data[0].b64_json, "base64").length;
 
+seen.stream = { previews: 0 };
+for await (const e of await client.images.generate({
+  model: process.env.MODEL, prompt: "a lighthouse at noon", size: "512x512", stream: true, partial_images: 2,
+})) {
+  if (e.type === "image_generation.partial_image") seen.stream.previews++;
+  if (e.type === "image_generation.completed") {
+    const picture = Buffer.from(e.b64_json, "base64");
+    Object.assign(seen.stream, { bytes: picture.length, png: picture.subarray(1, 4).toString(), cost: e.cost });
+  }
+}
+
+seen.refusedStream = await failure(client.images.generate({ model: process.env.FORBIDDEN_MODEL, prompt: "x", stream: true }));
 seen.refusedModel = await failure(client.images.generate({ model: process.env.FORBIDDEN_MODEL, prompt: "x" }));
 seen.badSize = await failure(client.images.generate({ model: process.env.MODEL, prompt: "x", size: "7x7" }));
 seen.badKey = await failure(
