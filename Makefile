@@ -3,7 +3,7 @@
 GO ?= go
 BIN := bin/vitrine
 
-.PHONY: build demo test check bench fuzz fmt clean
+.PHONY: build demo test check bench bench-page bench-code soak fuzz fmt clean
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/vitrine
 
@@ -16,8 +16,17 @@ test: ## everything that is checked: needs a few minutes
 check: ## the quick part: format, vet, staticcheck, generated files
 	script/check
 
-bench: ## benchmarks beside the code they measure
+bench: ## against peers and the limit, twenty minutes, into docs/benchmarks.md; QUICK=1 is short
+	script/bench
+
+bench-page: ## docs/benchmarks.md again, from the results that were kept
+	script/bench page
+
+bench-code: ## the benchmarks beside the code that they measure
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-5} ./internal/...
+
+soak: ## for hours: the engine against its model, bugs planted and found
+	script/soak
 
 fuzz: ## each fuzz target for FUZZTIME (default 10s)
 	script/fuzz
