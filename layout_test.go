@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"internal/policy"},
 	{"internal/identity", "internal/vault"},
 	{"internal/gateway"},
+	{"internal/backup"},
 	{"internal/web"}, // what the fronts share
 	{"internal/api", "internal/openai", "internal/ops"},
 	{"examples"},
@@ -51,16 +52,25 @@ var importers = map[string]struct {
 	"github.com/transparency-dev/merkle":  {[]string{"internal/merkle"}, "one arithmetic of the log"},
 	"golang.org/x/mod":                    {[]string{"internal/audit"}, "signed notes are audit's"},
 	"github.com/minio/sio":                {[]string{"internal/seal"}, "one way to seal"},
+	"github.com/minio/minio-go/v7":        {[]string{"internal/blob"}, "one way to speak to object stores"},
 	"golang.org/x/image":                  {[]string{"internal/render", "internal/provider"}, "pixels are render's; studio draws"},
 	"github.com/goccy/go-yaml":            {[]string{"internal/policyfile", "internal/config"}, "files are read in two places"},
 	"github.com/danielgtaylor/huma/v2":    {[]string{"internal/api"}, "only the JSON API is described by it"},
 	"github.com/spf13/cobra":              {[]string{"internal/cli"}, "verbs are cli's"},
 	"github.com/openai/openai-go/v3":      {[]string{"internal/demo"}, "an official client to show the door with; the product does not need it"},
 	"github.com/prometheus/client_golang": {[]string{"internal/ops"}, "metrics are told in one place"},
+	"filippo.io/age":                      {[]string{"internal/backup"}, "backups are all that is encrypted to somebody else"},
 	"golang.org/x/time":                   {[]string{"internal/gateway", "internal/web"}, "limits in the node"},
 	"github.com/caarlos0/env/v11":         {[]string{"internal/config"}, "the environment is read once"},
 	"github.com/rogpeppe/go-internal":     {nil, "tests only"},
 	"github.com/google/go-cmp":            {nil, "tests only"},
+}
+
+// testOnly names packages that tests are made with. What is served does not
+// import them.
+var testOnly = map[string]string{
+	"internal/rbac/reference": "the engine and what it is held against share nothing",
+	"internal/rbac/rbactest":  "worlds to measure with are no part of the product",
 }
 
 const (
@@ -146,6 +156,9 @@ func TestImportsGoDown(t *testing.T) {
 				continue
 			}
 			dir := strings.TrimPrefix(rest, "/")
+			if why, only := testOnly[dir]; only && s.dir != dir {
+				t.Errorf("%s imports %s: only tests may (%s)", s.path, dir, why)
+			}
 			to, other := floor(dir)
 			if to >= from && room != other {
 				t.Errorf("%s imports %s: imports go down only, never up or sideways", s.path, dir)
