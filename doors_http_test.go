@@ -214,8 +214,10 @@ func (k *keeper) cell(c *cell, r *httpRow, public bool) string {
 		c.t.Errorf("%s as %s: the route is public, and answers 401", r.name(), c.who.name)
 	case !public && !c.who.known && h.status != 401:
 		c.t.Errorf("%s as %s: %d, want 401", r.name(), c.who.name, h.status)
-	case !public && slices.Contains(sightless, c.who.name) && h.picture() && r.also != "in other":
+	case !public && slices.Contains(sightless, c.who.name) && h.picture() && (c.who.name != "other" || r.also != "in other"):
 		c.t.Errorf("%s as %s: the answer holds a picture", r.name(), c.who.name)
+	case h.header.Get("X-Vitrine-Rendition")+h.header.Get("X-Vitrine-Image-Ids") != "" && r.also != "as url" && !h.picture():
+		c.t.Errorf("%s as %s: the answer holds no picture, or it is not known for one", r.name(), c.who.name)
 	}
 	if strings.HasPrefix(r.route, "GET ") && !public && !c.who.known {
 		if head := c.send("HEAD"+strings.TrimPrefix(r.route, "GET"), a); head.status != 401 {
